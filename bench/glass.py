@@ -1,9 +1,9 @@
 """Glass to glass: from a picture's way into the encoder until a browser shows it, by a clock drawn into it.
 
 ffmpeg encodes pictures that this script draws, 640x360, each with the time of then in blocks of black and
-white, and publishes them; Chromium plays the stream by MSE over WebSocket, headless and without a graphics
-card, and reads the blocks of what it shows. Both are on one machine with one clock. It takes ffmpeg, node,
-npm and chromium.
+white, and publishes them; Chromium opens the stream's page, which plays it by MSE over WebSocket, headless and
+without a graphics card, and reads the blocks of what it shows. Both are on one machine with one clock. It takes
+ffmpeg, node, npm and chromium.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from servers import Variant
 PLAYWRIGHT: Final = "1.65.1"
 NEARER_THAN: Final = 300.0
 """Milliseconds that the median may be."""
-_PAGE: Final = Path(__file__).with_name("glass.mjs")
+_SCRIPT: Final = Path(__file__).with_name("glass.mjs")
 _WIDTH: Final = 640
 _HEIGHT: Final = 360
 _BITS: Final = 40
@@ -94,12 +94,11 @@ def main(
 def _measure(bench: Bench, variant: Variant, rate: int, fragment: str) -> Row:
     with bench.server(variant) as server, _encoder(server.url("clock"), rate):
         time.sleep(_READY)
-        http = server.play_url("clock").removesuffix(".flv")
-        url = f"{http.replace('http', 'ws', 1)}.mp4?fragment={fragment}"
-        seen = _watch(http.rpartition("/live/")[0], url, bench.seconds)
+        page = server.play_url("clock").removesuffix(".flv")
+        seen = _watch(f"{page}?via=mse&fragment={fragment}", bench.seconds)
     late = sorted(seen.pop("late_ms"))
     buffered = sorted(seen.pop("buffered_ms"))
-    if seen["end"] != "done" or not late:
+    if seen["end"] != "playing" or not late:
         raise RuntimeError(f"nothing was shown to the end: {seen}")
     return {
         "p50_ms": _quantile(late, 0.5),
@@ -115,14 +114,14 @@ def _quantile(values: Sequence[float], share: float) -> float:
     return round(values[min(int(len(values) * share), len(values) - 1)], 1)
 
 
-def _watch(origin: str, url: str, seconds: float) -> Row:
-    """What the page has seen."""
+def _watch(page: str, seconds: float) -> Row:
+    """What has been seen on the page."""
     node, chromium = shutil.which("node"), shutil.which("chromium")
     if shutil.which("npm") is None or node is None or chromium is None:
         raise RuntimeError("npm, node and chromium are needed")
     modules = servers.modules("playwright-core", PLAYWRIGHT)
     process = subprocess.run(
-        [node, str(_PAGE), origin, url, str(seconds)],
+        [node, str(_SCRIPT), page, str(seconds)],
         env={**os.environ, "NODE_MODULES": str(modules), "CHROMIUM": chromium},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -4,11 +4,13 @@ import { Media, plays } from "./media.js";
 import { codecsOf } from "./words.js";
 
 const KEPT = 30; // Seconds behind what is shown.
-const LEAST_TARGET = 0.15; // Seconds behind the newest frame: less, and every hiccup is a stall.
+const LEAST_TARGET = 0.08; // Seconds that are left when something comes: less, and every hiccup is a stall.
 const MOST_TARGET = 2;
-const FAR = 3; // Seconds behind from which it jumps.
-const SETTLING = 1500; // Milliseconds in which it jumps at once: what comes first comes in a burst.
-const CATCHING_UP = 1.06;
+const MORE = 0.05; // Seconds, behind a stall; or a third of what was left.
+const FAR = 2; // Seconds beyond the target from which it jumps.
+const SETTLING = 1500; // Milliseconds in which it jumps sooner: what comes first comes in a burst.
+const BURST = 0.3;
+const FASTER = [[0.5, 1.15], [0.2, 1.08], [0.05, 1.03]]; // So many seconds beyond the target it plays so much faster.
 const CALM = 20000; // Milliseconds without a stall, from which it dares to be a little nearer; twice as long behind each stall.
 const MOST_CALM = 640000;
 const PATIENCE = 5000; // Milliseconds until a connection is there: proxies that know no WebSockets may say nothing.
@@ -87,6 +89,7 @@ export class MseEngine {
 
   #take(data) {
     if (typeof data !== "string") {
+      this.left = Math.min(this.left, this.#ahead);
       this.queue.push(data);
       this.#append();
       return;
@@ -111,6 +114,7 @@ export class MseEngine {
     this.queue = [];
     this.buffer = null;
     this.jumped = false;
+    this.left = Infinity;
     const media = new Media();
     const before = this.object;
     media.addEventListener("sourceopen", () => this.#append(), { once: true, signal: this.over.signal });
@@ -197,10 +201,17 @@ export class MseEngine {
       this.target = Math.max(this.target * 0.8, LEAST_TARGET);
       this.calm = performance.now();
     }
-    const behind = end - video.currentTime;
-    if (behind > (this.#settles ? this.target + 0.3 : FAR)) video.currentTime = end - this.target;
-    else if (behind > this.target + 0.2) video.playbackRate = CATCHING_UP;
-    else if (behind <= this.target + 0.05) video.playbackRate = 1;
+    // What was left when it was least: right behind what has come there is always more.
+    const beyond = Math.min(this.left, this.#ahead) - this.target;
+    this.left = Infinity;
+    if (beyond > (this.#settles ? BURST : FAR)) video.currentTime += beyond;
+    else video.playbackRate = FASTER.find(([least]) => beyond > least)?.[1] ?? 1;
+  }
+
+  /** Seconds that it could go on with if nothing came. */
+  get #ahead() {
+    const { end } = this.#range();
+    return end === null ? Infinity : Math.max(end - this.video.currentTime, 0);
   }
 
   /** There is something to be seen where it is. */
@@ -216,7 +227,7 @@ export class MseEngine {
 
   #stalled() {
     if (!this.jumped || !this.follows || this.#settles || this.video.seeking) return;
-    this.target = Math.min(this.target * 1.3, MOST_TARGET);
+    this.target = Math.min(Math.max(this.target * 1.33, this.target + MORE), MOST_TARGET);
     this.patience = Math.min(this.patience * 2, MOST_CALM);
     this.calm = performance.now();
   }
