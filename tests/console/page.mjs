@@ -253,6 +253,24 @@ await attempt({
     await wish("unwatched");
   },
 
+  /** Where a proof is asked for the console has none of its own: who has one shows it. */
+  async proven() {
+    await wish("publish");
+    const page = await open({ place: `${url}/#/streams/live/show` });
+    await page.getByRole("button", { name: "Watch" }).click();
+    await reach(page, "unproven");
+    assert.match(await message(page).innerText(), /has to prove that they may/);
+    await check(page, "console-unproven");
+    await page.getByLabel("Its proof:").fill("wrong");
+    await page.getByRole("button", { name: "Watch with it" }).click();
+    await reach(page, "forbidden");
+    await page.getByLabel("Its proof:").fill(`key=${await wish("key")}`);
+    await page.keyboard.press("Enter");
+    await reach(page, "playing");
+    await watch(page);
+    assert.equal(await page.getByLabel("Its proof:").isVisible(), false);
+  },
+
   async unseen() {
     await wish("publish");
     const page = await open({ place: `${url}/#/streams/live/show` });

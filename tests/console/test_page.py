@@ -109,6 +109,12 @@ def test_the_console_shows_what_viewers_see(viewer: Browser, plain: Begin) -> No
         viewer.run("preview", admin, publish=encoder.publish, unwatched=unwatched)
 
 
+def test_the_console_asks_for_the_proof_that_viewers_need(viewer: Browser, plain: Begin) -> None:
+    with showing(plain, f"apps.live.play.keys.show={spell_digest(digest_of(KEY))}") as (server, encoder):
+        admin = f"http://127.0.0.1:{server.port('admin')}"
+        viewer.run("proven", admin, publish=encoder.publish, key=lambda: KEY)
+
+
 def test_the_console_says_where_browsers_can_play_nothing(viewer: Browser, plain: Begin) -> None:
     with rtmpd() as server:
         encoder = Encoder(server, plain)

@@ -20,12 +20,12 @@ const ANSWER = 10; // Seconds in which a server says whether it is live.
 
 export class Player extends EventTarget {
   /** `root` becomes the player of `source`; with a `poster` the picture at .jpg is shown until it plays.
-   *  `unreached` is said where the server does not answer. */
-  constructor(root, source, { title = "", poster = false, via = null, muted = false, unreached = SAY.lost } = {}) {
+   *  `words` are said in place of those of SAY. */
+  constructor(root, source, { title = "", poster = false, via = null, muted = false, words = {} } = {}) {
     super();
     this.root = root;
     this.source = source;
-    this.unreached = unreached;
+    this.words = { ...SAY, ...words };
     this.status = { state: "unknown" };
     this.state = "connecting";
     this.engine = null;
@@ -167,7 +167,7 @@ export class Player extends EventTarget {
       this.#show(this.began ? "over" : "offline");
       this.#again();
     } else {
-      this.#show(state, state === "lost" ? this.unreached : SAY[state]);
+      this.#show(state);
       this.#again(state === "unproven" || state === "forbidden");
     }
   }
@@ -181,7 +181,7 @@ export class Player extends EventTarget {
 
   /** While it plays: what is shown, in words. */
   #tell(state) {
-    if (state === "slate") this.#note(SAY.slate);
+    if (state === "slate") this.#note(this.words.slate);
     else if (state === "holding" && this.state !== "playing") this.#show("holding");
     else if (this.lacking) this.#note(playsWithout(this.lacking));
     else this.#note("");
@@ -360,7 +360,7 @@ export class Player extends EventTarget {
     else if (this.engine === null && !this.paused) this.#look();
   }
 
-  #show(state, text = SAY[state] ?? "") {
+  #show(state, text = this.words[state] ?? "") {
     const isNew = this.state !== state;
     this.state = state;
     mark(this.root, "data-state", state);

@@ -15,18 +15,39 @@ export function preview(path, signal) {
   const picture = h("div", { class: "picture" });
   const watch = button("Watch", null, () => start());
   const waiting = h("div", { class: "watch" }, why, watch);
-  const element = h("figure", { class: "preview" }, waiting, picture, h("figcaption", {}, link, h("span", {}, "In a terminal: ", code)));
+  const proof = h("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "key=..." });
+  const asks = h("form", { hidden: true, onsubmit: show }, h("label", {}, "Its proof: ", proof), h("button", {}, "Watch with it"));
+  const element = h("figure", { class: "preview" }, waiting, picture, asks, h("figcaption", {}, link, h("span", {}, "In a terminal: ", code)));
   let player = null;
   let page = null;
 
-  function start() {
-    player = new Player(picture, new Source(page), {
+  function start(query) {
+    player?.close();
+    player = new Player(picture, new Source(page, query), {
       title: `Preview of ${path}`,
       muted: true,
-      unreached: `${new URL(page).origin} does not answer this page. It is asked again.`,
+      words: {
+        lost: `${new URL(page).origin} does not answer this page. It is asked again.`,
+        unproven: "Whoever plays this stream has to prove that they may, and the console is no exception: write below what stands behind the ? of a link that plays it.",
+        forbidden: query ? "This does not prove that you may play the stream." : "The rules of this stream let your browser not play it.",
+      },
     });
+    player.addEventListener("state", ask);
     waiting.hidden = true;
+    ask();
     player.controls.play.focus();
+  }
+
+  /** Who may watch by a proof alone is asked for one. */
+  function ask() {
+    if (["unproven", "forbidden"].includes(player.state)) asks.hidden = false;
+    else if (player.state === "playing") asks.hidden = true;
+  }
+
+  function show(event) {
+    event.preventDefault();
+    const text = proof.value.trim().replace(/^.*\?/, "");
+    start(new URLSearchParams(text.includes("=") ? text : { key: text }));
   }
 
   // Whoever sees some streams only is not told of the server.
