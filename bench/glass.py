@@ -1,9 +1,9 @@
 """Glass to glass: from a picture's way into the encoder until a browser shows it, by a clock drawn into it.
 
 ffmpeg encodes pictures that this script draws, 640x360, each with the time of then in blocks of black and
-white, and publishes them; Chromium opens the stream's page, which plays it by MSE over WebSocket, headless and
-without a graphics card, and reads the blocks of what it shows. Both are on one machine with one clock. It takes
-ffmpeg, node, npm and chromium.
+white, and publishes them; Chromium opens the stream's page, which plays it by MSE over WebSocket, headless
+and without a graphics card, and reads the blocks of what it shows. Both are on one machine with one clock.
+It takes ffmpeg, node, npm and chromium.
 """
 
 from __future__ import annotations

@@ -196,6 +196,22 @@ await attempt({
     }
   },
 
+  /** Captions that HLS carries are shown when they are chosen. */
+  async captions() {
+    await wish("publish");
+    const page = await open({ place: `${url}?via=hls` });
+    await reach(page, "playing");
+    const shown = () => [...document.querySelector("video").textTracks].flatMap(({ mode, activeCues }) => (mode === "showing" ? [...(activeCues ?? [])] : [])).map(({ text }) => text.trim());
+    const menu = page.getByLabel("Captions");
+    await menu.waitFor();
+    assert.deepEqual(await page.evaluate(shown), []);
+    await menu.selectOption({ label: "CC1" });
+    await page.waitForFunction((text) => [...document.querySelector("video").textTracks].some(({ mode, activeCues }) => mode === "showing" && [...(activeCues ?? [])].some((cue) => cue.text.trim() === text)), await wish("text"));
+    await check(page, "captions");
+    await menu.selectOption({ label: "No captions" });
+    assert.deepEqual(await page.evaluate(shown), []);
+  },
+
   /** The newest picture is shown until it plays, and not again. */
   async poster() {
     await wish("publish");

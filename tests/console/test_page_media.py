@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from browser_kit import Browser
+from captions_kit import write_captioned
+from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import AV1_OPUS, FRAME_RATE, H264_MP3, HEVC_AAC, Recipe
 from page_kit import Begin, ffmpeg_of, obs_of, page_of, showing
@@ -14,6 +16,15 @@ from page_kit import Begin, ffmpeg_of, obs_of, page_of, showing
 pytestmark = pytest.mark.console
 
 LOW_LATENCY = ("apps.live.hls.part=0.2", "apps.live.hls.segment=1")
+
+
+def in_order(folder: Path) -> Path:
+    """A clip whose pictures come in the order in which they are shown."""
+    path = folder / "in_order.flv"
+    picture = ("-f", "lavfi", "-i", f"testsrc2=size=320x240:rate={FRAME_RATE}:duration=4")
+    codecs = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", str(FRAME_RATE), "-c:a", "aac")
+    bundled().run(*picture, "-f", "lavfi", "-i", "sine=duration=4", *codecs, "-pix_fmt", "yuv420p", str(path))
+    return path
 
 
 @pytest.fixture
@@ -77,6 +88,13 @@ def test_a_sound_is_chosen_of_what_an_obs_sends(media: Browser, tmp_path: Path) 
     obs = obs_of("single-vod", tmp_path)
     with showing(obs, *LOW_LATENCY, "apps.live.hls.vod_track=true") as (server, encoder):
         media.run("sounds", page_of(server), publish=encoder.publish)
+
+
+def test_captions_that_hls_carries_are_shown(media: Browser, tmp_path: Path) -> None:
+    captioned, text = tmp_path / "captioned.flv", "Good evening"
+    write_captioned(in_order(tmp_path), captioned, text, FRAME_RATE)
+    with showing(ffmpeg_of(captioned), *LOW_LATENCY) as (server, encoder):
+        media.run("captions", page_of(server), publish=encoder.publish, text=lambda: text)
 
 
 def test_the_newest_picture_is_shown_until_it_plays(media: Browser, plain: Begin) -> None:

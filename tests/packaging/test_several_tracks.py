@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from captions_kit import caption_unit
 from engine_kit import AAC_HEADER, FULL_HD
 from packaging_kit import Studio, multivariant, picture, told
 
@@ -101,13 +102,6 @@ def test_renditions_are_called_as_players_call_tracks():
     assert asked == [name_pictures(pictures)[track] for track in sizes]
 
 
-def sei(cc_data: bytes) -> bytes:
-    """A unit with captions as MP4 has it."""
-    body = b"\xb5\x00\x31GA94\x03" + bytes((0x40 | len(cc_data) // 3, 0xFF)) + cc_data + b"\xff"
-    unit = b"\x06\x04" + bytes((len(body),)) + body + b"\x80"
-    return len(unit).to_bytes(4, "big") + unit
-
-
 IDR = b"\0\0\0\x05\x65abcd"
 
 
@@ -123,14 +117,14 @@ IDR = b"\0\0\0\x05\x65abcd"
     ],
 )
 def test_captions_are_found_in_pictures(cc_data: bytes, found: set[str]):
-    assert captions_in("avc1.640028", sei(cc_data) + IDR) == found
-    assert captions_in("avc1.640028", IDR + sei(cc_data)) == set()
-    assert captions_in("vp09.00.10.08", sei(cc_data) + IDR) == set()
+    assert captions_in("avc1.640028", caption_unit(cc_data) + IDR) == found
+    assert captions_in("avc1.640028", IDR + caption_unit(cc_data)) == set()
+    assert captions_in("vp09.00.10.08", caption_unit(cc_data) + IDR) == set()
 
 
 @pytest.mark.parametrize("cut", range(0, 40, 3))
 def test_captions_that_are_cut_off_harm_nobody(cut: int):
-    captions_in("avc1.640028", (sei(b"\xfc\x94\x20" * 3) + IDR)[:cut])
+    captions_in("avc1.640028", (caption_unit(b"\xfc\x94\x20" * 3) + IDR)[:cut])
 
 
 def test_captions_are_announced():
@@ -140,7 +134,7 @@ def test_captions_are_announced():
     package = studio.package()
     studio.go_on(publication, 1.0)
     assert "CLOSED-CAPTIONS=NONE" in multivariant(package).text
-    studio.send(publication, picture(key=False)[:5] + sei(b"\xfc\x94\x20") + IDR)
+    studio.send(publication, picture(key=False)[:5] + caption_unit(b"\xfc\x94\x20") + IDR)
     studio.time += 40
     studio.go_on(publication, 1.0)
     (media,) = multivariant(package).tags("MEDIA")

@@ -82,7 +82,7 @@ async def test_streams_may_come_from_where_they_are_played_alone(
     scheme = "" if place is None else place.scheme
     there = f" {scheme}:{origin} {scheme.replace('http', 'ws')}:{origin}" if origin else ""
     assert policy["connect-src"] == f"'self'{there}"
-    assert policy["media-src"] == f"blob:{there}"
+    assert policy["media-src"] == f"blob: data:{there}"
     assert policy["script-src"] == "'self'"
 
 

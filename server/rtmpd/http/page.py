@@ -35,8 +35,9 @@ _EACH_TIME: Final = {"Cache-Control": "no-cache"}
 _LOGO_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """Whatever is in a drawing draws and does nothing else."""
 _POLICY: Final = (
+    # As data there is an empty list of captions, by which hls.js has the browser show its own.
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-    "media-src 'self' blob:; form-action 'none'; base-uri 'none'; frame-ancestors "
+    "media-src 'self' blob: data:; form-action 'none'; base-uri 'none'; frame-ancestors "
 )
 _PUBLIC: Final = {"Access-Control-Allow-Origin": "*"}
 _STATUS_AGE, _PICTURE_AGE = 1, 5

@@ -106,7 +106,13 @@ export class HlsEngine {
     }
     if (this.over) return;
     // What we send needs no transmuxing: a worker would be a blob, which the policy of the page refuses.
-    const hls = new Hls({ enableWorker: false, lowLatencyMode: true, backBufferLength: 60, maxLiveSyncPlaybackRate: 1.06 });
+    const hls = new Hls({
+      enableWorker: false,
+      lowLatencyMode: true,
+      backBufferLength: 60,
+      maxLiveSyncPlaybackRate: 1.06,
+      timelineController: readerOf(Hls),
+    });
     this.hls = hls;
     hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels }) => (this.codecs = codecsIn(levels)));
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.told.levels());
@@ -146,6 +152,25 @@ export class HlsEngine {
     }
     this.told.ended({ opened: Boolean(this.began), code: response?.code ?? 0, reason: "", broken: type === ErrorTypes.MEDIA_ERROR });
   }
+}
+
+/** What reads captions. That of hls.js begins anew with each part, so that captions longer than one are lost, and has
+ *  them wait for video alone where video comes with sound. */
+function readerOf(Hls) {
+  return class extends Hls.DefaultConfig.timelineController {
+    onFragLoading(name, data) {
+      const { frag, part } = data;
+      const goesOn = part && frag.sn === this.lastSn && frag.cc === this.lastCc && part.index === this.lastPartIndex + 1;
+      if (goesOn && frag.type === "main") this.lastPartIndex = part.index;
+      else super.onFragLoading(name, data);
+    }
+
+    onBufferAppended(name, data) {
+      const { type, timeRanges } = data;
+      const isBoth = type === "audiovideo";
+      super.onBufferAppended(name, isBoth ? { ...data, type: "video", timeRanges: { ...timeRanges, video: timeRanges.audiovideo } } : data);
+    }
+  };
 }
 
 /** All codecs of a multivariant playlist. */

@@ -21,7 +21,7 @@ _INDEX: Final = "index.html"
 _OWN: Final = StaticFiles(Path(__file__).with_name("console"))
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{there}; "
-    "img-src 'self' data:{there}; media-src blob:{there}; "
+    "img-src 'self' data:{there}; media-src blob: data:{there}; "
     "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 _HEADERS: Final = {
