@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -210,6 +212,8 @@ MOST_LINES = {"file": 450, "class": 350, "function": 40}
 """Lines. Of a function only the body counts, without signature and docstring: long ones of these help."""
 LONG = frozenset({"rtmpd.rtmp.chunks.ChunkReader.receive_data"})
 """Functions that may be longer: a loop in which a call for each chunk would cost as much as its work."""
+NAMES_THE_ROOT = re.compile(r"\b(?:from|import)\b.*\bserver\b")
+"""Stands in every file that imports it, and in few others: to read them all would take a minute's tenth."""
 DYNAMIC = frozenset({"import_module", "__import__"})
 """Hide what is imported. Only the package itself may: it names its imports for type checkers all the same."""
 
@@ -219,11 +223,17 @@ def module_name(path: Path, source_root: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, module: str) -> Iterator[tuple[int, str]]:
+@cache
+def imports(path: Path, module: str) -> Sequence[tuple[int, str]]:
     """(line, dotted name) of everything that a file imports, wherever in the file it does so.
 
     ``from a import b`` gives ``a.b``, which may be a module or a name in one.
     """
+    return tuple(read_imports(path, module))
+
+
+def read_imports(path: Path, module: str) -> Iterator[tuple[int, str]]:
+    """The same, read anew."""
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
@@ -360,6 +370,8 @@ def source_root_imports(root: Path) -> list[str]:
     found = []
     for top in ("server", "tests", "bench"):
         for path in sorted((root / top).rglob("*.py")):
+            if not NAMES_THE_ROOT.search(path.read_text()):
+                continue
             names = imports(path, module_name(path, root))
             found.extend(f"{path.relative_to(root)}:{line}" for line, name in names if within(name, "server"))
     return found

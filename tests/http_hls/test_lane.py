@@ -8,10 +8,10 @@ import ipaddress
 import random
 
 import pytest
-from hls_kit import HlsSite, Watcher, hls_site, key
+from hls_kit import HlsSite, hls_site, key
 from net_kit import eventually
 
-from rtmpd.http import hls, hls_waits
+from rtmpd.http import hls
 from rtmpd.http.answers import Origins
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.hls_waits import MOST_PER_NETWORK
@@ -201,10 +201,12 @@ async def test_who_leaves_waits_no_more(known: bool) -> None:
         assert there.house.registry.budget.used <= held + 2048
 
 
-async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hls_waits, "_SHORTEST", 0.0)
-    monkeypatch.setattr(hls_waits, "_LONGEST", 0.0)
+async def test_nobody_waits_for_ever() -> None:
     async with hls_site() as there:
+
+        def look_later() -> None:
+            there.hls.waits.look(there.house.context.clock() + 30.0)
+
         await there.encoder()
         watcher = await there.viewer()
         await watcher.playlist()
@@ -212,34 +214,40 @@ async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         msn, part = watcher.comes_next
         watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
         await eventually(lambda: there.hls.counts.waiting == 1)
-        there.hls.look()
+        look_later()
         assert b"#EXTM3U" in await watcher.read()
         assert watcher.browser.headers["cache-control"] == "no-store"
         watcher.ask(watcher.hinted)
         await eventually(lambda: there.hls.counts.waiting == 1)
-        there.hls.look()
+        look_later()
         await watcher.read()
         assert watcher.status == 404
         assert there.hls.counts.waits["late"] == 2
 
 
-async def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hls_waits, "MOST_PER_NETWORK", 2)
-    assert MOST_PER_NETWORK > 2
+async def test_so_many_wait_and_no_more() -> None:
     async with hls_site() as there:
         await there.encoder()
-        watchers: list[Watcher] = []
-        for _ in range(3):
-            watcher = await there.viewer()
+        watchers = [await there.viewer() for _ in range(3)]
+        package = there.packages.find(key(), there.house.context.clock())
+        rendition = package and package.rendition("main")
+        assert rendition is not None
+        others = [
+            there.hls.waits.begin(rendition, "127.0.0.1", lambda: False, lambda _in_time: None)
+            for _ in range(MOST_PER_NETWORK - 2)
+        ]
+        for watcher in watchers:
             await watcher.playlist()
             msn, part = watcher.comes_next
             watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
-            watchers.append(watcher)
-            if len(watchers) < 3:
-                await eventually(lambda: there.hls.counts.waiting == len(watchers))
+            if watcher is not watchers[-1]:
+                waiting = len(others) + watchers.index(watcher) + 1
+                await eventually(lambda waiting=waiting: there.hls.counts.waiting == waiting)
         await watchers[-1].read()
         assert watchers[-1].status == 503
-        assert there.hls.counts.waiting == 2
+        assert there.hls.counts.waiting == MOST_PER_NETWORK
+        for other in others:
+            other.cancel()
 
 
 async def test_who_does_not_read_is_sent_no_more_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
