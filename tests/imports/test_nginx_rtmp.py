@@ -281,12 +281,19 @@ def test_hls_is_as_long_as_it_was(imported: Import) -> None:
     assert done.left == ["6:hls_path", "9:hls_keys"]
 
 
+def test_who_may_not_play_does_not_by_hls_either_and_that_is_told(imported: Import) -> None:
+    done = application(imported, "hls on;", "deny play all;")
+    assert (done.left, done.app("live")["play"]) == (["6:deny"], {"allow": "nobody"})
+    assert application(imported, "hls on;", "allow play all;").left == []
+
+
 @pytest.mark.parametrize(
     ("location", "path", "nested", "alias"),
     [
         ("location /hls { root /tmp; }", "/tmp/hls", "off", "/hls/{name}.m3u8"),
         ("location /hls/ { alias /var/hls/; }", "/var/hls/small", "on", "/hls/small/{name}/index.m3u8"),
         ("location / { root /www; }", "/www/x", "off", "/x/{name}.m3u8"),
+        ("root /www; location /x { expires -1; }", "/www/x", "off", "/x/{name}.m3u8"),
         ("location /other { root /tmp; }", "/tmp/hls", "off", None),
         ("location /hls { proxy_pass http://x; }", "/tmp/hls", "off", None),
     ],

@@ -20,6 +20,9 @@ _ANYONE: Final = (
     "private networks publish"
 )
 _SHADOWED: Final = "comes before a deny of a network around it: lists have no order here, and deny_ips wins"
+_HLS_TOO: Final = (
+    "who may not play does not by HLS either, which nginx had for anyone: leave it away for viewers by HLS"
+)
 _BEHIND: Final = "wait_timeout"
 
 
@@ -69,6 +72,9 @@ def _write_access(app: Application) -> None:
     publish, play = (access_lists.read(rules, action) for action in ("publish", "play"))
     _put_access(app, "publish", publish)
     _put_access(app, "play", play)
+    hls = app.last("hls")
+    if play.said and (play.nobody or play.ips or play.deny_ips) and hls is not None and hls.is_on:
+        app.draft.leave(play.said[-1].place, play.said[-1].name, _HLS_TOO)
     live = app.last("live")
     if live is None or not live.is_on:  # Nobody publishes there, either.
         app.draft.put((*app.table, "publish", "allow"), "nobody", app.place)

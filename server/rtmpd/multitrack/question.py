@@ -103,7 +103,7 @@ class _SinglePreferences(_Preferences, _Canvas):
 
 
 class _Newer(_Part):
-    authentication: str = Field(max_length=_KEY)
+    authentication: str = Field(max_length=_KEY, repr=False)
     schema_version: _Text
     client: _Client
     capabilities: _Capabilities = _Capabilities()
