@@ -255,6 +255,27 @@ def test_check_says_what_it_cannot_show(run, arguments, told):
     assert told in " ".join(result.stderr.split())
 
 
+def test_check_tells_of_folders_that_nobody_makes(run, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "there").mkdir()
+    settings = (
+        "apps.live.record.start=always",
+        f"apps.live.record.root={tmp_path}/gone",
+        f'apps."live/b".record.root={tmp_path}/there',
+        f"apps.live.vod.root={tmp_path}/none/{{app}}/x",
+        f'apps."live/b".vod.root={tmp_path}/there/{{app}}',
+        f"apps.live.hls.directory={tmp_path}/file",
+    )
+    result = run("check", "-q", *[word for each in settings for word in ("--set", each)])
+    told = (
+        "record.root: {}/gone is not there: nothing is recorded",
+        "vod.root: {}/none/{{app}}/x is not there: no file is played",
+        "hls.directory: {}/file is no folder: no playlists are written",
+    )
+    lines = [f"rtmpd: apps.live.{each.format(tmp_path)} until it is there" for each in told]
+    assert (result.exit_code, result.stderr.splitlines()) == (0, lines)
+
+
 def test_a_quiet_check_tells_mistakes_alone(run, tmp_path):
     path = tmp_path / "rtmpd.toml"
     path.write_text("player.max_players = 5")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from client_kit import AVC_HEADER, keyframe
+from net_kit import eventually
 from rtmpd_process import assert_clean_exit, rtmpd
 from typer.testing import CliRunner
 
@@ -76,17 +77,20 @@ def test_what_cannot_be_asked_is_told(path: str, setting: str, told: str):
     assert (result.exit_code, result.output) == (1, f"rtmpd: {told}\n")
 
 
-async def test_who_is_on_is_seen_and_thrown_out_and_banned():
-    with rtmpd("apps.live.publish.allow=anyone") as server:
+async def test_who_is_on_is_seen_and_thrown_out_and_banned(tmp_path: Path):
+    recorded = (f"apps.live.record.root={tmp_path}", "apps.live.record.start=always", "apps.live.delay=1")
+    with rtmpd("apps.live.publish.allow=anyone", *recorded) as server:
         admin = ("--set", f"admin.listen=127.0.0.1:{server.port('admin')}")
         async with await library.connect(server.url("x").rpartition("/")[0]) as encoder:
             stream = await encoder.publish("cam")
             await stream.send_video(AVC_HEADER, 0)
             await stream.send_video(keyframe(), 0)
             server.wait_for_live(server.url("cam"))
+            await eventually(lambda: list(tmp_path.rglob("*.part")) != [])
             code, told = ask("status", *admin)
             assert code == 0
             assert "\nlive/cam  live" in told
+            assert told.splitlines()[-1].endswith(" rec -1s")
             code, told = ask("status", "--json", *admin)
             (shown,) = json.loads(told)["streams"]
             assert (code, shown["video"]["codec"]) == (0, "avc1")
@@ -224,7 +228,9 @@ def test_a_status_fits_a_terminal_and_tells_what_is_wrong():
     }
     warning = {"kind": "k", "text": "It is bad.", "remedy": "Mend it.", "figures": {"seconds": 9.8}}
     live = {"app": "live", "name": "show", "state": "live", "since": began, "held_since": None, "players": 12}
+    live |= {"recorded": True, "delay_seconds": 2.5}
     idle = {**live, "name": "b", "state": "idle", "since": None, "video": None, "audio": None, "warnings": []}
+    idle |= {"recorded": False, "delay_seconds": 0.0}
     told = list(lines(server, [{**live, "video": video, "audio": None, "warnings": [warning]}, idle]))
     assert told == [
         "rtmpd 1 (compiled), up for 1 d 1 h; takes nobody: shutting down",
@@ -232,8 +238,8 @@ def test_a_status_fits_a_terminal_and_tells_what_is_wrong():
         "! what should outlive a restart is not stored: corrupt",
         "  it is damaged: move it away",
         "",
-        "stream     state  for        video           audio  kbit/s  fps   players",
-        "live/show  live   2 h 3 min  hvc1 1920x1080  -      6000    59.9  12",
+        "stream     state  for        video           audio  kbit/s  fps   players  also",
+        "live/show  live   2 h 3 min  hvc1 1920x1080  -      6000    59.9  12       rec -2.5s",
         "  ! It is bad.",
         "    Mend it.",
         "live/b     idle              -               -      -       -     12",

@@ -158,8 +158,11 @@ def test_a_slate_is_made_of_a_picture(tmp_path: Path) -> None:
     assert (file.sound.channels, list(tmp_path.glob(".*"))) == (1, [])
     before = out.read_bytes()
     picture.write_bytes(b"P6 nonsense")
-    status, _, wrong = run_here("slate", "make", str(picture), str(out), *options, *ffmpeg)
-    assert (status, out.read_bytes() == before) == (1, True)
+    again = run_here("slate", "make", str(picture), str(out), *options, *ffmpeg)
+    assert again == (1, "", f"rtmpd: {out} is there already: name another file\n")
+    other = tmp_path / "other.flv"
+    status, _, wrong = run_here("slate", "make", str(picture), str(other), *options, *ffmpeg)
+    assert (status, out.read_bytes() == before, other.exists()) == (1, True, False)
     assert "has failed:\n" in wrong
     assert list(tmp_path.glob(".*")) == []
 
@@ -214,6 +217,7 @@ def test_a_slate_is_made_as_a_stream_is(tmp_path: Path, monkeypatch: pytest.Monk
     assert (status, asked) == (0, [("GET", "/streams/live/show")])
     assert said.startswith(f"{out}: H.264 160x120, AAC 44.1 kHz")
     stream["video"] = stream["audio"] = None
+    out.unlink()
     status, _, said = run_here(*command)
     assert status == 2
     assert "live/show has no encoder now" in said

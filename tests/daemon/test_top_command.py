@@ -38,12 +38,15 @@ def server(**changed: Any) -> dict[str, Any]:
     return {**fixed, "totals": totals, **changed}
 
 
+_PLAIN = {"recorded": False, "delay_seconds": 0.0}
+
+
 def stream(name: str, kbps: float = 1000.0, **changed: Any) -> dict[str, Any]:
     rates = {"bits_per_second_1s": kbps * 1000, "bits_per_second_10s": kbps * 1000}
     since = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
     told = {"app": "live", "name": name, "state": "live", "since": since, "held_since": None, "audio": None}
     video = {**rates, "frames_per_second": 29.97}
-    return {**told, "video": video, "players": 0, "dropped": 0, "warnings": [], **changed}
+    return {**told, "video": video, "players": 0, "dropped": 0, "warnings": [], **_PLAIN, **changed}
 
 
 def watched(*streams: dict[str, Any], **of_server: Any) -> Figures:
@@ -60,6 +63,17 @@ def drawn(screen: TopScreen, width: int = 80, height: int = 24) -> list[str]:
     assert len(lines) <= height
     assert all(cell_len(line) <= width for line in lines), lines
     return [line.rstrip() for line in lines]
+
+
+def test_a_wide_terminal_shows_what_becomes_of_a_stream_besides():
+    figures = watched(stream("a", recorded=True, delay_seconds=30.0), stream("b", delay_seconds=0.5))
+    screen = TopScreen(figures, "here:1", keys=True)
+    assert [line.split()[-1] for line in drawn(screen, width=90)[3:6]] == ["ALSO", "-30s", "-0.5s"]
+    assert "ALSO" not in drawn(screen, width=89)[3]
+    assert [line.split()[-3:] for line in plain(figures, Order.NAME)][1:] == [
+        ["rec", "-30s", "ok"],
+        ["0", "-0.5s", "ok"],
+    ]
 
 
 def test_a_terminal_shows_streams_their_course_and_what_is_wrong():
@@ -145,7 +159,7 @@ def test_what_is_not_there_is_said():
     assert "No streams" in drawn(TopScreen(figures, "here:1", keys=True))[3]
     figures.trouble = "gone"
     assert drawn(TopScreen(figures, "here:1", keys=True))[2] == "! gone; these figures are 3 s old"
-    assert list(plain(figures, Order.NAME)) == ["stream  state  kbit/s  fps  players  drops  health"]
+    assert list(plain(figures, Order.NAME)) == ["stream  state  kbit/s  fps  players  drops  also  health"]
 
 
 def test_a_stream_without_its_encoder_is_not_called_well():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,6 +45,15 @@ def asked_server(
     """The one that is asked, as ``refusals_told`` has it."""
     with refusals_told():
         yield reach(url, token_file, config, assignments)
+
+
+def streams_of(port: AdminPort) -> list[dict[str, Any]]:
+    """All streams there, with ``recorded`` besides: whether a file is being written of each."""
+    written = {(file["app"], file["name"]) for file in port.call_all("/recordings", {"state": "recording"})}
+    return [
+        stream | {"recorded": (stream["app"], stream["name"]) in written}
+        for stream in port.call_all("/streams")
+    ]
 
 
 @contextmanager

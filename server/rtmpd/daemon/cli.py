@@ -388,6 +388,10 @@ def _remarks(loaded: Settings) -> Iterator[str]:
         problem = find_problem(folder)
         if problem is not None:
             yield f"state.dir: {problem}"
+    if loaded.config.apps:
+        from rtmpd.daemon.missing_folders import missing_folders
+
+        yield from missing_folders(loaded.config)
     if loaded.config.shows_slates:
         from rtmpd.daemon import slate_check
 

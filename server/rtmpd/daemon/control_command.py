@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import typer
 
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say, streams_of
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, parse_path
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def status(
 
     with asked_server(url, token_file, config, assignments) as port:
         server = port.call("GET", "/server")
-        streams = port.call_all("/streams")
+        streams = streams_of(port)
     if as_json:
         print_json({"server": server, "streams": streams})
         return

@@ -91,6 +91,8 @@ def make(
     assignments: Assignments = None,
 ) -> None:
     """Make a slate of a picture, H.264 and AAC, with ffmpeg: exit 1 if that is not there, or fails."""
+    if out.exists():
+        _fail(f"{out} is there already: name another file")
     found = Likeness()
     if like is not None:
         from rtmpd.daemon.admin_request import stream_path

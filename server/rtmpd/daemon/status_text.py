@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-_TITLES: Final = ("stream", "state", "for", "video", "audio", "kbit/s", "fps", "players")
+_TITLES: Final = ("stream", "state", "for", "video", "audio", "kbit/s", "fps", "players", "also")
 
 
 def lines(server: dict[str, Any], streams: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -62,6 +62,12 @@ def spell_state(stream: dict[str, Any]) -> str:
     return f"{state}*" if stream.get("carried_by") == "predecessor" else state
 
 
+def spell_also(stream: dict[str, Any]) -> str:
+    """Such as ``rec -30s``: it is recorded, and shown so much later; empty if it is neither."""
+    delay = float(stream["delay_seconds"])
+    return " ".join([*["rec"] * bool(stream["recorded"]), *[f"-{delay:g}s"] * bool(delay)])
+
+
 def spell_time(seconds: float, most: int = 2) -> str:
     """Such as ``42 s``, ``3 min 20 s`` or ``5 d 2 h``: its largest parts."""
     parts: list[str] = []
@@ -94,6 +100,7 @@ def _row(stream: dict[str, Any], now: datetime) -> tuple[str, ...]:
         f"{bits / 1000:.0f}" if video or audio else "-",
         f"{video['frames_per_second']:.1f}" if video else "-",
         str(stream["players"]),
+        spell_also(stream),
     )
 
 

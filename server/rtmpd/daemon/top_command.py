@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import typer
 
 from rtmpd.daemon import client_command
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say, streams_of
 from rtmpd.daemon.client_command import ExitStatus
 from rtmpd.daemon.config_options import Assignments, ConfigPaths
 from rtmpd.daemon.top_figures import Figures, Order
@@ -103,7 +103,7 @@ def _print(port: AdminPort, order: Order, interval: float | None, as_json: bool)
 
 
 def _ask(port: AdminPort) -> tuple[Any, list[dict[str, Any]]]:
-    return port.call("GET", "/server"), port.call_all("/streams")
+    return port.call("GET", "/server"), streams_of(port)
 
 
 def _watch(port: AdminPort, order: Order, interval: float) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from rtmpd.daemon.client_command import rate_text
-from rtmpd.daemon.status_text import spell_lasted, spell_predecessor, spell_state, spell_time
+from rtmpd.daemon.status_text import spell_also, spell_lasted, spell_predecessor, spell_state, spell_time
 from rtmpd.daemon.top_figures import Course, Figures, Order, Stream, bitrate, name_of, sparkline
 
 _NAME: Final = (12, 48)
@@ -44,6 +44,7 @@ _FIGURES: Final = (
     Column("PLAYERS", 7, True, 0),
     Column("DROPS", 7, True, 58),
     Column("HEALTH", 6, False, 42),
+    Column("ALSO", 9, False, 90),
 )
 """In this order, the sparkline behind the bitrate."""
 
@@ -167,6 +168,7 @@ class TopScreen:
             "PLAYERS": (str(stream["players"]), ""),
             "DROPS": (_count(stream["dropped"]), "bold red" if course.loses else ""),
             "HEALTH": _health(stream),
+            "ALSO": (spell_also(stream), "dim"),
         }
         name, bars = _widths(width)
         row = Text(set_cell_size(_cut(name_of(stream), name), name), style=_faded(self._figures))
@@ -188,7 +190,7 @@ class TopScreen:
 
 def plain(figures: Figures, order: Order) -> Iterator[str]:
     """A line of titles, and one for each stream: what a program reads, or a person after the fact."""
-    titles = ("stream", "state", "kbit/s", "fps", "players", "drops", "health")
+    titles = ("stream", "state", "kbit/s", "fps", "players", "drops", "also", "health")
     rows = [titles, *map(_plain_row, figures.sorted(order))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
     for row in rows:
@@ -203,6 +205,7 @@ def _plain_row(stream: Stream) -> tuple[str, ...]:
         f"{stream['video']['frames_per_second']:.1f}" if stream["video"] else "-",
         str(stream["players"]),
         str(stream["dropped"]),
+        spell_also(stream) or "-",
         ",".join(warning["kind"] for warning in stream["warnings"]) or _health(stream)[0] or "-",
     )
 
