@@ -146,6 +146,11 @@ class Stranger(asyncio.Protocol):
                     await self._heard.wait()
         return not self._wanted
 
+    @property
+    def heard(self) -> bytes:
+        """The last that the server has said."""
+        return self._tail
+
     async def hear_line(self) -> bytes:
         """The first line that the server says, empty if it closes or takes too long."""
         await self.hear(b"\n")

@@ -102,15 +102,84 @@ async def hls_directives(scene: Scene) -> None:
 
 @attack(seconds=12, connections=190, settings=_LISTEN, most_growth_mb=40)
 async def hls_waits(scene: Scene) -> None:
-    """190 connections wait for what comes next of a stream of which nothing comes next, and ask for more."""
-    name = await scene.publish_gop(0.1)
-    waiting = [await _dial(scene) for _ in range(190)]
-    for each in waiting:
-        each.say(_asked("GET", f"/live/{name}/index.m3u8"))
-    async for _ in scene.paced(0.5):
+    """190 connections wait for what comes next of a stream that stands still, leave, and come again."""
+    name = scene.name("waits")
+    await _publish_seconds(scene, name, 4)
+    asker = await _dial(scene)
+    asker.say(_asked("GET", f"/live/{name}/index.m3u8"))
+    scene.expect("playlists", await asker.hear(b"main.m3u8?token="), least=1)
+    path = b"/live/" + name.encode() + b"/main.m3u8" + asker.heard.rpartition(b"main.m3u8")[2].strip()
+    asker.say(_asked("GET", path.decode()))
+    scene.expect("hints", await asker.hear(b"PRELOAD-HINT"), least=1)
+    msn = asker.heard.rpartition(b"_")[0].rpartition(b"_")[2].decode()
+    blocking = _asked("GET", f"{path.decode()}&_HLS_msn={msn}&_HLS_part=99") + _asked(
+        "GET", f"{path.decode()}&_HLS_msn={msn}"
+    )
+    most = 0.0
+    async for turn in scene.paced(1.0):
+        waiting = [await _dial(scene) for _ in range(190)]
         for each in waiting:
-            if not each.closed.is_set():
-                each.say(_asked("GET", f"/live/{name}/main.m3u8?token={'A' * 44}&_HLS_msn=1"))
+            each.say(blocking if turn % 2 else blocking[blocking.index(b"\r\n\r\n") + 4 :])
+        await asyncio.sleep(0.3)
+        most = max(most, await scene.metric("rtmpd_hls_waiting"))
+        for each in waiting:
+            each.leave()
+    await asyncio.sleep(0.3)
+    scene.expect("waited at a time", most, least=100)
+    scene.expect("wait for nobody", await scene.metric("rtmpd_hls_waiting"), most=0)
+
+
+@attack(seconds=8, connections=4, settings=_LISTEN, most_growth_mb=40)
+async def hls_beacons(scene: Scene) -> None:
+    """4 connections send beacons that are deep, that are none, and that never end."""
+    name = await scene.publish_gop(0.1)
+    told = [b"[" * 1000 + b"]" * 1000, b'{"token": 5}', b'{"viewer": "%s"}' % (b"A" * 64), b"{"]
+    beacons = [_asked("POST", f"/live/{name}/beacon", b"Content-Length: %d\r\n" % len(each)) for each in told]
+    never = _asked("POST", f"/live/{name}/beacon", b"Content-Length: 1000\r\n")
+    slow = [await _dial(scene) for _ in range(100)]
+    for each in slow:
+        each.say(never + b"{")
+    await _ask_without_end(scene, b"".join(map(bytes.__add__, beacons, told)), 4)
+    scene.expect("tracebacks", scene.target.log_text().count("Traceback"), most=0)
+
+
+@attack(seconds=12, connections=4, settings=_LISTEN, most_growth_mb=60, most_cpu=None)
+async def hls_times(scene: Scene) -> None:
+    """3 encoders whose times stand still, leap 10 s a frame, or have frames of 17 minutes, played by HLS."""
+    video, audio = MessageType.VIDEO, MessageType.AUDIO
+    hour = message(audio, bytes.fromhex("af001780000090"))
+    usual = message(audio, bytes.fromhex("af001190"))
+
+    async def encode(name: str, header: bytes, kind: MessageType, step: int) -> None:
+        publisher = await _publish_seconds(scene, name, 4, header)
+        asker = await _dial(scene)
+        asker.say(_asked("GET", f"/live/{name}/index.m3u8"))
+        payload = b"\xaf\1" + bytes(20) if kind == audio else b"\x27\1\0\0\0" + bytes(20)
+        time = 4000
+        async for _ in scene.paced(20.0):
+            pieces = []
+            for _ in range(100):
+                pieces.append(message(kind, payload, time & 0xFFFFFFFF))
+                time += step
+            publisher.say(b"".join(pieces))
+
+    await asyncio.gather(
+        encode(scene.name("still"), usual, video, 0),
+        encode(scene.name("leaps"), usual, audio, 9900),
+        encode(scene.name("hours"), hour, audio, 1),
+    )
+    scene.expect("tracebacks", scene.target.log_text().count("Traceback"), most=0)
+
+
+async def _publish_seconds(scene: Scene, name: str, seconds: int, header: bytes = b"") -> Stranger:
+    """So much of a stream of pictures, and nothing more."""
+    publisher = await scene.crowd.join()
+    await publisher.publish(name)
+    await publisher.send(message(MessageType.VIDEO, _PICTURE) + header)
+    for number in range(25 * seconds):
+        make = keyframe if number % 25 == 0 else frame
+        await publisher.send(make(100, number * 40))
+    return publisher
 
 
 @attack(seconds=8, connections=1, settings=_LISTEN)
