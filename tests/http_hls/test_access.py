@@ -142,7 +142,8 @@ async def test_a_cdn_is_known_by_its_secret_and_viewers_by_beacons() -> None:
         there.terms["live/cam"] = HlsTerms(cdn_secret=SECRET)
         await there.encoder()
         for path in ("index.m3u8?key=good", "main.m3u8"):
-            assert (await there.site.get(f"/live/cam/{path}")).status == 403
+            for shown in ({}, {"X_CDN_Secret": SECRET[1:]}, {"X_CDN_Secret": "\xff\xfe"}):
+                assert (await there.site.get(f"/live/cam/{path}", **shown)).status == 403
         watcher = await there.viewer(X_CDN_Secret=SECRET)
         assert "token" not in watcher.uri
         assert watcher.browser.headers["cache-control"] == "max-age=1"

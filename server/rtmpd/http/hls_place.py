@@ -40,7 +40,8 @@ class HlsTerms:
 
     def is_cdn(self, secret: str) -> bool:
         """Whether who shows that is the CDN."""
-        return bool(self.cdn_secret) and hmac.compare_digest(secret.encode(), self.cdn_secret.encode())
+        shown = secret.encode(errors="surrogateescape")
+        return bool(self.cdn_secret) and hmac.compare_digest(shown, self.cdn_secret.encode())
 
 
 _PLAYLIST: Final = {"Content-Type": "application/vnd.apple.mpegurl", "Vary": "Accept-Encoding"}
