@@ -73,6 +73,15 @@ async def test_playlists_are_packed_for_those_who_take_it(taken: str, packed: bo
             assert ("content-encoding" in watcher.browser.headers) is packed
 
 
+async def test_what_is_too_long_is_so_on_the_fast_way_too() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        for status in (400, 200, 400, 200):
+            await watcher.playlist("x=" + "x" * (2048 if status == 400 else 500))
+            assert watcher.status == status
+
+
 async def test_spellings_of_a_stream_are_charged_and_not_endless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hls, "_MOST_FOLDERS", 4)
     async with hls_site() as there:

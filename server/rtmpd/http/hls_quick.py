@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rtmpd.exceptions import Refused
 from rtmpd.http.hls import Hls
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from rtmpd.packaging.rendition import Rendition
 
 
+_LONGEST: Final = 2048
+"""Characters of a target, as of a query elsewhere."""
+
+
 class QuickHls:
     """As the ``Answerer`` of lanes. Whatever is not as usual is left to aiohttp, which says what is wrong."""
 
@@ -25,6 +29,8 @@ class QuickHls:
 
     def answer(self, lane: Lane, target: str, known: Known, size: int) -> bool:
         """Answer a request for ``target``, now or when there is something; False is none of it."""
+        if len(target) > _LONGEST:
+            return False
         path, _, query = target.partition("?")
         folder, _, name = path.rpartition("/")
         place = self._hls.remembered(folder)
