@@ -65,6 +65,9 @@ await attempt({
     assert.ok(still < HOLDS, `${still} ms`);
     assert.equal(asked.filter((each) => each.includes("index.m3u8")).length, 1, "it began once");
     await check(page, "ladder");
+    await page.setViewportSize({ width: 375, height: 600 });
+    await page.mouse.move(100, 200);
+    await check(page, "phone-ladder");
   },
 
   /** The same by WebSocket, where another quality is another connection. */

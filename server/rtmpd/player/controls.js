@@ -28,7 +28,7 @@ export class Controls {
     this.sound = button("Mute", "m", "loud", () => this.#hush());
     this.volume = h("input", { type: "range", class: "volume", min: 0, max: 1, step: 0.05, "aria-label": "Volume", oninput: () => this.#volume(Number(this.volume.value)) });
     this.live = h("button", { type: "button", class: "live", onclick: () => player.goLive() }, h("span", { class: "dot", "aria-hidden": "true" }), (this.edge = h("span")));
-    this.delay = h("span", { class: "delay" });
+    this.delay = h("span", { class: "delay" }, (this.behind = h("span")), h("span", { class: "word" }, " behind"));
     this.bar = h("input", { type: "range", class: "bar", step: 0.1, "aria-label": "Position", oninput: () => this.#seek() });
     this.quality = menu("Quality", (id) => this.#choose(id));
     this.audio = menu("Audio", (id) => this.#listen(id));
@@ -43,7 +43,7 @@ export class Controls {
       this.start,
       this.unmute,
       h("div", { class: "row seek" }, this.bar),
-      h("div", { class: "row", role: "group", "aria-label": "Player" }, this.play, this.back, this.sound, this.volume, this.live, this.delay, h("span", { class: "space" }), this.captions, this.audio, this.quality, this.inset, this.full),
+      h("div", { class: "row", role: "group", "aria-label": "Player" }, this.play, this.back, this.sound, this.volume, this.live, this.delay, h("div", { class: "right" }, this.captions, this.audio, this.quality, this.inset, this.full)),
     );
     this.insets = document.pictureInPictureEnabled ?? "webkitSetPresentationMode" in video;
     this.#attend();
@@ -73,13 +73,14 @@ export class Controls {
     this.unmute.hidden = !(player.hushed && video.muted && shows);
     this.start.hidden = !(player.state === "tap" || (player.paused && !shows));
     const follows = player.live;
-    this.live.hidden = this.delay.hidden = !shows;
+    this.live.hidden = !shows;
     this.play.hidden = engine === null && !player.paused;
     this.inset.hidden = !(this.insets && shows);
     say(this.edge, follows ? "Live" : "Go live");
     mark(this.live, "aria-pressed", String(follows));
     const delay = shows ? (engine?.delay ?? null) : null;
-    say(this.delay, delay === null ? "" : `${seconds(delay)} behind`);
+    this.delay.hidden = delay === null;
+    say(this.behind, delay === null ? "" : seconds(delay));
     this.#window(shows ? engine?.window : null);
     this.#offer();
   }
