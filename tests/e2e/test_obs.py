@@ -172,6 +172,8 @@ async def test_refusals_come_in_words_for_the_dialog(server: RtmpdProcess) -> No
 async def test_what_is_not_even_asked_comes_in_words_too(server: RtmpdProcess) -> None:
     assert "longer than 2048 bytes" in await refused(server, request(KEY), f"/obs/config?x={'y' * 2100}")
     assert "Write only=audio" in await refused(server, request(KEY), "/live/obs/config?only=pictures")
+    # By RTMP it would be refused, and OBS says it there, too.
+    assert "longer than 2048 bytes" in await refused(server, request(f"{KEY}?x={'y' * 2100}"))
     line = server.log.wait_for({"event": "obs not configured", "reason": "unreadable", "app": "live"}, 2)
     assert line["told"].startswith("Write only=audio")
 

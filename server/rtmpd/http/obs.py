@@ -126,10 +126,11 @@ class ObsPage:
         caller = Caller(app, connection.origin, url.hostname or "", url.scheme == "https", fields)
         try:
             question = self._desk.read(await read_body(asked.request, MAX_BODY))
+            wish = _wish(asked.wish, app, question.key, connection.context.limits.max_query_bytes)
         except ValueError as error:
             return self._desk.turn_away(caller, str(error))
         try:
-            key = await _may_publish(connection, _wish(asked.wish, app, question.key), deadline)
+            key = await _may_publish(connection, wish, deadline)
             return self._desk.configure(question, key, caller)
         except Refused as refusal:
             return self._desk.refuse(question, refusal)
@@ -148,9 +149,14 @@ def _json(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers=headers)
 
 
-def _wish(asked: Wish, app: str, typed: str) -> Wish:
-    """As if it was published by RTMP."""
+def _wish(asked: Wish, app: str, typed: str, most: int) -> Wish:
+    """As if it was published by RTMP, where OBS says the query again, of so many bytes at most.
+
+    Raises ValueError with a sentence.
+    """
     name, _, query = typed.partition("?")
+    if len(query.encode()) > most:
+        raise ValueError(f"what stands behind the ? of the stream key is longer than {most} bytes")
     return Wish(replace(asked.connect, app=app), name, query)
 
 
