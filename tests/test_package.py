@@ -9,8 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parent.parent
+PLAYER = ROOT / "server" / "rtmpd" / "player"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -26,6 +28,15 @@ def test_the_source_distribution_has_all_that_is_in_the_repository() -> None:
         name.removeprefix("/") for name in PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     }
     assert included | {"pyproject.toml", ".gitignore"} == tracked
+
+
+def test_a_wheel_has_the_player_and_what_is_of_others_with_its_licence() -> None:
+    packed = {each.distribution_path for each in WheelBuilder(str(ROOT)).recurse_included_files()}
+    player = {f"rtmpd/player/{path.relative_to(PLAYER)}" for path in PLAYER.rglob("*") if path.is_file()}
+    assert player
+    assert player <= packed
+    (_, pattern) = PROJECT["project"]["license-files"]
+    assert [path.name for path in ROOT.glob(pattern)] == ["hls.LICENSE"]
 
 
 def test_the_page_on_pypi_has_no_links_to_files() -> None:
