@@ -150,3 +150,10 @@ def test_what_cannot_be_is_told_and_nothing_written(
 def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     status, _, err = run_here("obs", "profile", str(tmp_path), "--config-url", URL)
     assert (status, err) == (1, f"rtmpd: {tmp_path} cannot be written: File exists\n")
+
+
+def test_a_profile_is_called_by_what_can_be_in_a_line(tmp_path: Path) -> None:
+    folder = tmp_path / "studio\n[Stream1]"
+    status, _, err = run_here("obs", "profile", str(folder), "--config-url", URL)
+    assert (status, folder.exists()) == (2, False)
+    assert "cannot be seen" in err

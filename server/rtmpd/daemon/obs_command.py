@@ -124,10 +124,18 @@ def profile(
         size = imagine(fields).canvas
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    name, key = folder.absolute().name, "" if key_file is None else _key(key_file)
+    name, key = _profile_name(folder), "" if key_file is None else _key(key_file)
     files = profile_files(Profile(name, server or AUTO, size, config_url, told, key))
     _write(folder, files, is_secret=bool(key))
     _tell(folder, name, asks=bool(config_url), has_key=bool(key))
+
+
+def _profile_name(folder: Path) -> str:
+    """As OBS lists it, which stands in a line of basic.ini."""
+    name = folder.absolute().name
+    if not name.isprintable():
+        raise typer.BadParameter("has signs that cannot be seen", param_hint="FOLDER")
+    return name
 
 
 def _loaded(config: ConfigPaths, assignments: Assignments) -> Config:
