@@ -60,6 +60,17 @@ async def failure(source: Path, target: Path) -> JobFailed:
     return error.value
 
 
+async def test_two_servers_of_one_folder_do_not_write_into_one_file(clips: Path, tmp_path: Path) -> None:
+    target, unfinished = tmp_path / "good.mp4", tmp_path / "good.mp4.tmp"
+    unfinished.write_bytes(b"of the other one")
+    with unfinished.open("r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert (await failure(clips / "good.flv", target)).reason is AfterworkFailure.BUSY
+        assert content(unfinished) == b"of the other one"
+    await made(clips / "good.flv", target)
+    assert names(tmp_path) == ["good.mp4"]
+
+
 async def test_makes_an_mp4_file_that_plays_while_it_loads(clips: Path, tmp_path: Path) -> None:
     target = tmp_path / "good.mp4"
     outcome = await made(clips / "good.flv", target)

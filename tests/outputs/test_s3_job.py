@@ -13,7 +13,7 @@ from s3_kit import Service, bucket_service
 
 from rtmpd.outputs import s3_job
 from rtmpd.outputs.afterwork_words import AfterworkFailure
-from rtmpd.outputs.job import JobFailed
+from rtmpd.outputs.job import JobFailed, Report
 from rtmpd.outputs.job_runner import run_job
 
 MODULE = "rtmpd.outputs.s3_job"
@@ -85,6 +85,27 @@ async def failure(service: Service, file: Path, **more: Any) -> JobFailed:
         await upload(service, file, "x", **more)
     assert "hidden" not in error.value.detail
     return error.value
+
+
+@pytest.mark.parametrize("other", [None, RuntimeError("can't start new thread")])
+def test_an_endpoint_whose_answer_does_not_end_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, other: Exception | None
+) -> None:
+    def upload(_said: dict[str, Any], _report: Report) -> dict[str, Any]:
+        failure = other or botocore.exceptions.HTTPClientError(error=MemoryError())
+        failure.__context__ = MemoryError()
+        raise failure
+
+    bounds: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr("resource.setrlimit", lambda what, bound: bounds.append((what, bound)))
+    monkeypatch.setattr(s3_job, "upload", upload)
+    with pytest.raises(JobFailed) as error:
+        s3_job._bounded({"part_bytes": PART, "size": 1}, print)
+    assert error.value.reason is AfterworkFailure.SERVER_ERROR
+    assert len(bounds) == 1
+    monkeypatch.setattr(s3_job, "upload", lambda _said, _report: {}["gone"])
+    with pytest.raises(KeyError):
+        s3_job._bounded({"part_bytes": PART, "size": 1}, print)
 
 
 async def test_a_small_file_goes_whole_with_what_the_settings_say_of_it(

@@ -159,6 +159,11 @@ def open_to_read(path: str) -> int:
     return descriptor
 
 
+def lock_whole(descriptor: int) -> None:
+    """Have a file alone. Raises BlockingIOError where somebody else has it locked, and OSError."""
+    _lock(descriptor, fcntl.LOCK_EX)
+
+
 def _lock(descriptor: int, kind: int) -> None:
     """Raises BlockingIOError where somebody else has it locked, and OSError."""
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rtmpd.outputs.afterwork_words import AfterworkFailure
-from rtmpd.outputs.folder_scan import open_to_read
+from rtmpd.outputs.folder_scan import lock_whole, open_to_read
 from rtmpd.outputs.job import JobFailed, Report, main
 
 if TYPE_CHECKING:
@@ -46,12 +46,11 @@ def remux(job: Mapping[str, Any], report: Report) -> dict[str, Any]:
         raise JobFailed(AfterworkFailure.NOT_INSTALLED, text) from None
     av.logging.set_level(None)
     unfinished = target.with_name(f"{target.name}.tmp")
-    held = -1
+    held = ours = -1
     try:
         held = open_to_read(str(source))
         _check_room(source, target, _SPARE + job["spare"])
-        with contextlib.suppress(FileNotFoundError):
-            unfinished.unlink()
+        ours = _begin(unfinished)
         try:
             wanted = _copy(source, unfinished, report)
             _sync(unfinished)
@@ -68,11 +67,25 @@ def remux(job: Mapping[str, Any], report: Report) -> dict[str, Any]:
         reason = AfterworkFailure.FULL if error.errno == errno.ENOSPC else AfterworkFailure.DISK
         raise JobFailed(reason, f"the disk says: {error.strerror or error}") from None
     finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
+        if ours >= 0:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+            os.close(ours)
         if held >= 0:
             os.close(held)
     return {"duration": duration, "size": size}
+
+
+def _begin(unfinished: Path) -> int:
+    """A descriptor of it, by which it is ours alone. Raises JobFailed and OSError."""
+    descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        lock_whole(descriptor)
+        # Who had it may have given it its name meanwhile.
+        if os.path.samestat(os.fstat(descriptor), unfinished.lstat()):
+            return descriptor
+    os.close(descriptor)
+    raise JobFailed(AfterworkFailure.BUSY, "another server makes the same file just now")
 
 
 def _check_room(source: Path, target: Path, spare: int) -> None:

@@ -347,7 +347,20 @@ def _bounded(said: dict[str, Any], report: Report) -> dict[str, Any]:
     # It reads what an endpoint answers, however long that is.
     most = _MEMORY + 4 * _part_bytes(said, int(said["size"]))
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    return upload(said, report)
+    try:
+        return upload(said, report)
+    except Exception as error:
+        if not _is_short_of_memory(error):
+            raise
+        text = "what the endpoint answers is longer than any answer"
+        raise JobFailed(AfterworkFailure.SERVER_ERROR, text) from None
+
+
+def _is_short_of_memory(error: BaseException | None) -> bool:
+    """Whether that is behind it: libraries have other words for it, and fail once more in cleaning up."""
+    while error is not None and not isinstance(error, MemoryError):
+        error = error.__context__
+    return error is not None
 
 
 if __name__ == "__main__":
