@@ -318,3 +318,49 @@ async def test_a_name_with_the_ending_of_other_servers_is_told_where_hls_is() ->
         said = "HLS of a stream is at /APP/NAME/index.m3u8.\n"
         assert (answer.status, await answer.body()) == (404, said)
         assert there.house.stats.players == 0
+
+
+async def test_who_is_kicked_while_they_wait_is_told_so_and_gets_nothing() -> None:
+    async with hls_site() as there:
+        encoder = await there.encoder()
+        watcher = await there.viewer()
+        for times in range(2):  # By aiohttp, and by the fast way.
+            await watcher.playlist()
+            msn, part = watcher.comes_next
+            watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
+            await eventually(lambda: there.hls.counts.waiting == 1)
+            if times:
+                (session,) = [each for each in there.house.registry.sessions if each.origin.protocol == "hls"]
+                session.dismiss(CloseReason.KICKED)
+            await encoder.go_on(5)
+            text = (await watcher.read()).decode()
+            assert watcher.status == (403 if times else 200)
+        assert "open the stream anew" in text
+
+
+async def test_a_cdn_has_a_stream_fetched_and_is_one_viewer_as_long_as_it_asks() -> None:
+    async with hls_site() as there:
+        there.terms["live/cam"] = HlsTerms(cdn_secret=SECRET, pull_patience=5.0, protect=True)
+        browser = await there.site.browser()
+        browser.ask("/live/cam/index.m3u8", X_CDN_Secret=SECRET)
+        # Whoever fetches the stream does that now.
+        await eventually(lambda: key() in there.house.registry.streams)
+        encoder = await there.encoder()
+        await browser.head()
+        assert browser.status == 200
+        assert browser.headers["cache-control"] == "max-age=1"
+        watcher = await there.viewer(X_CDN_Secret=SECRET)
+        assert "token" not in watcher.uri
+        for _ in range(3):
+            assert "token" not in await watcher.playlist()
+            assert watcher.status == 200
+            await encoder.go_on(5)
+        assert there.house.stats.players == 1
+        told = {"token": "live/cam cdn", "left": True}
+        assert (await post(there, "/live/cam/beacon", told)).status == 403
+        assert there.house.stats.players == 1
+        (session,) = [each for each in there.house.registry.sessions if each.origin.protocol == "hls"]
+        session.dismiss(CloseReason.FINISHED)
+        assert there.house.stats.players == 0
+        await watcher.playlist()
+        assert (watcher.status, there.house.stats.players) == (200, 1)

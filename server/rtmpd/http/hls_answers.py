@@ -29,7 +29,7 @@ from rtmpd.http.hls_place import (
 )
 from rtmpd.http.hls_query import SHOWN_AS, BadDirective, read_directives
 from rtmpd.http.hls_viewer import Viewer
-from rtmpd.http.hls_viewers import ENTRY_COST
+from rtmpd.http.hls_viewers import ENTRY_COST, watched_no_more
 from rtmpd.http.lane import CDN_HEADER
 from rtmpd.http.parts import range_of, read_part_wish
 from rtmpd.http.permission import may_play
@@ -85,7 +85,7 @@ class HlsAnswers:
         terms = hls.terms(key)
         viewer: Viewer | None = None
         if terms.cdn_secret:
-            _check_cdn(asked, terms)
+            viewer = await self._cdn(asked, folder, terms)
         elif wanted.token:
             viewer = await self._viewer(asked, wanted.token, key)
         elif asked.request.method == "HEAD":
@@ -103,13 +103,16 @@ class HlsAnswers:
             if viewer is not None:
                 viewer.leave(CloseReason.NOT_FOUND)
             return _nobody()
-        rendered = await _ready(asked, place, "" if viewer is None else f"?{SHOWN_AS}={viewer.token}")
+        known = viewer is not None and not terms.cdn_secret
+        rendered = await _ready(asked, place, f"?{SHOWN_AS}={viewer.token}" if viewer and known else "")
         if rendered is None:
             text = place.package.problem or "Nothing of this stream has come that could be shown."
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "1"})
         count(hls.counts.requests, "multivariant")
         self._remember(asked, place)
-        kind = MASTER_SHARED if viewer is None else MASTER_OWN
+        if viewer is not None and terms.cdn_secret:
+            viewer.touch(hls.context().clock(), 0)
+        kind = MASTER_OWN if known else MASTER_SHARED
         return _answer(asked, piece_of(rendered, kind, gzip=takes_gzip(asked.request)))
 
     async def _media(self, asked: Asked, folder: str, name: str) -> web.StreamResponse:
@@ -118,7 +121,7 @@ class HlsAnswers:
         terms = hls.terms(key)
         viewer: Viewer | None = None
         if terms.cdn_secret:
-            _check_cdn(asked, terms)
+            viewer = await self._cdn(asked, folder, terms)
         else:
             viewer = await self._viewer(asked, wanted.token, key)
         place = hls.find(key)
@@ -130,6 +133,8 @@ class HlsAnswers:
         in_time = place.has(rendition, wanted)
         if not in_time:
             in_time = await self._wait(asked, rendition, partial(place.has, rendition, wanted))
+            if viewer is not None and viewer.dismissed:
+                raise watched_no_more()
         self._remember(asked, place)
         asked.lane.viewer = viewer
         piece = place.playlist(rendition, wanted, viewer, gzip=takes_gzip(asked.request), in_time=in_time)
@@ -192,6 +197,16 @@ class HlsAnswers:
     async def _look_for(self, asked: Asked, folder: str) -> web.StreamResponse:
         key = await may_play(asked.connection, asked.of(folder).wish)
         return web.Response(headers=MASTER_OWN.headers) if self._is_live(key) else _nobody()
+
+    async def _cdn(self, asked: Asked, folder: str, terms: HlsTerms) -> Viewer | None:
+        """It is a CDN, which is a viewer where a stream is fetched for those. Raises ``Refused``."""
+        _check_cdn(asked, terms)
+        if not terms.pull_patience:
+            return None
+        viewers, key = self._hls.viewers, self._key(asked, folder)
+        viewer = await viewers.enter_cdn(asked.connection, asked.of(folder).wish, key)
+        await _started(asked, viewer, terms.pull_patience)
+        return viewer
 
     async def _viewer(self, asked: Asked, token: str, key: StreamKey) -> Viewer:
         """Who shows ``token``. Raises ``Refused``."""

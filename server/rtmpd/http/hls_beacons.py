@@ -70,6 +70,7 @@ class HlsBeacons:
         key = name_stream(wish.connect.app, wish.name, Action.PLAY, context.apps, context.limits)
         token = told.get("token")
         if isinstance(token, str):
+            token = token.partition(" ")[0]  # Who has no token is known by a name that has a space.
             return hls.viewers.find(token, key) or await hls.viewers.enter_again(connection, token, key)
         name = f"{key} {told['viewer']}"
         viewer = hls.viewers.find(name, key)

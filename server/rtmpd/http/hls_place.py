@@ -101,7 +101,7 @@ class Place:
         rendered = rendition.playlist(wanted.skip)
         self.patience = max(PATIENCE, 3 * rendition.target_duration)
         kind = TOO_LATE if not in_time else AS_IT_IS if wanted.msn is None else WANTED
-        if self.terms.protect and viewer is not None:
+        if self.terms.protect and viewer is not None and not self.terms.cdn_secret:
             return Piece(kind, rendered.plain.replace(b".mp4", f".mp4?{SHOWN_AS}={viewer.token}".encode()))
         return piece_of(rendered, kind, gzip=gzip)
 

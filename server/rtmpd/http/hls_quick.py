@@ -11,6 +11,7 @@ from rtmpd.http.hls import Hls
 from rtmpd.http.hls_place import MASTER, MEDIA, PLAYLIST, Place
 from rtmpd.http.hls_query import BadDirective, Directives, read_directives
 from rtmpd.http.hls_viewer import Viewer
+from rtmpd.http.hls_viewers import cdn_name, watched_no_more
 from rtmpd.http.lane import Known, Lane
 
 if TYPE_CHECKING:
@@ -81,8 +82,11 @@ class QuickHls:
     def _playlist(self, lane: Lane, place: Place, name: str, query: str, known: Known, size: int) -> bool:
         wanted = read_directives(query)
         rendition = place.package.rendition(name)
-        viewer = None if place.terms.cdn_secret else self._hls.viewers.find(wanted.token, place.key)
-        if rendition is None or (viewer is None and not place.terms.cdn_secret):
+        token = cdn_name(place.key) if place.terms.cdn_secret else wanted.token
+        viewer = self._hls.viewers.find(token, place.key)
+        if rendition is None:
+            return False
+        if viewer is None and (not place.terms.cdn_secret or place.terms.pull_patience):
             return False
         lane.viewer = viewer
         send = partial(self._send_playlist, lane, place, rendition, wanted, viewer, known, size)
@@ -109,6 +113,9 @@ class QuickHls:
         *,
         in_time: bool,
     ) -> None:
+        if viewer is not None and viewer.dismissed:
+            lane.refuse(HTTPStatus.FORBIDDEN, watched_no_more().description, known)
+            return
         piece = place.playlist(rendition, wanted, viewer, gzip=known.gzip, in_time=in_time)
         self._hls.note_playlist(place, viewer, size, len(piece.body))
         lane.write(piece, known)

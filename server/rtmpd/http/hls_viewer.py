@@ -71,6 +71,8 @@ class Viewer:
         self._forget = forget
         self._bytes_in = 0
         self._over = False
+        self.dismissed = False
+        """It has ended, and not because it has left: what it has asked for is not answered any more."""
         self.on_start: Callable[[], None] = _nothing
         """Is called when a publisher comes, or it ends."""
         self.seen_at = now
@@ -191,6 +193,7 @@ class Viewer:
         if self._over:
             return
         self._over = True
+        self.dismissed = reason is not CloseReason.FINISHED
         subscription.detach(reason)
         ending = subscription.ending
         self._following.end_all()

@@ -38,6 +38,17 @@ _MOST_LEFT: Final = 4096
 """Of those who have left, who may go on; the last."""
 
 
+def watched_no_more() -> Refused:
+    """What is said to who shows a token that is good no more, or has become so while they waited."""
+    text = "This address is good no more: open the stream anew, by its index.m3u8."
+    return Refused(StatusCode.PLAY_FAILED, text, Refusal.TOKEN_OVER)
+
+
+def cdn_name(key: StreamKey) -> str:
+    """In place of a token."""
+    return f"{key} cdn"
+
+
 class Viewers:
     """A shelf of the session table, by session."""
 
@@ -72,12 +83,18 @@ class Viewers:
         self._by_token[viewer.token] = viewer
         return viewer
 
+    async def enter_cdn(self, guest: Guest, wish: Wish, key: StreamKey) -> Viewer:
+        """A CDN that asks for a stream that is there for as long as somebody watches it: one viewer, whoever
+        watches by it. Raises ``Refused``.
+        """
+        name = cdn_name(key)
+        return self.find(name, key) or await self.enter_as(guest, wish, name, key)
+
     async def enter_again(self, guest: Guest, token: str, key: StreamKey) -> Viewer:
         """Somebody goes on who had left: the same, by what they have asked with then. Raises ``Refused``."""
         wish = self._left.get(token)
         if wish is None or self._mint.session_of(token, key) is None:
-            text = "This address is good no more: open the stream anew, by its index.m3u8."
-            raise Refused(StatusCode.PLAY_FAILED, text, Refusal.TOKEN_OVER)
+            raise watched_no_more()
         return await self.enter_as(guest, wish, token)
 
     async def enter_as(
