@@ -75,14 +75,15 @@ def when_watched(server: RtmpdProcess, url: str, publisher: Running) -> Callable
     return stop
 
 
-def frames_by_vlc(place: str, folder: Path, stop: Callable[[], None]) -> dict[str, int]:
+def frames_by_vlc(place: str, folder: Path, stop: Callable[[], None], *, length: int = 0) -> dict[str, int]:
     """How many frames of picture and sound VLC has of ``place``; ``stop`` is called when it plays, and ends
-    the stream."""
+    the stream, unless it is left after ``length`` seconds."""
     cvlc, home = find_tool("cvlc"), folder / "home"
     home.mkdir()
     copy = home / "copy.ts"
     output = f"#std{{access=file,mux=ts,dst={copy}}}"
-    with start(*as_somebody(home), cvlc, "-I", "dummy", "--sout", output, place, "vlc://quit") as playing:
+    words = ("--sout", output, place, *([f":run-time={length}"] if length else []), "vlc://quit")
+    with start(*as_somebody(home), cvlc, "-I", "dummy", *words) as playing:
         stop()
         playing.succeed(timeout=30)
     packets = bundled().packets(copy)

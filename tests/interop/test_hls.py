@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import subprocess
 import threading
 import time
 import urllib.request
@@ -15,15 +16,18 @@ from urllib.parse import urljoin
 
 import pytest
 from ffmpeg import FFmpeg, bundled, start
-from player_kit import browser_with, seen
+from npm import install
+from player_kit import browser_with, frames_by_vlc, seen
 from proxies import free_port, running
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
-from tools import find_tool
+from tools import find_tool, missing
 
 pytestmark = pytest.mark.interop
 
 HLS_JS = "hls.js@1.7.4"
 SCENARIO = Path(__file__).with_name("hls.mjs")
+HLS_PARSER = "hls-parser@0.16.1"
+RELOADS = Path(__file__).with_name("hls_reloads.mjs")
 SECONDS = 60
 SECRET = "RcVdS2a3SaIoFqGzXKvT7hYb"
 _NGINX = """
@@ -139,6 +143,33 @@ def test_mpv_plays(hls_server: RtmpdProcess) -> None:
             told = playing.succeed(timeout=40)
     assert "(h264" in told
     assert "(aac" in told
+
+
+@pytest.mark.parametrize("gop", [30, 250], ids=["live", "x264"])
+def test_a_strict_parser_has_no_complaint_over_200_reloads(
+    hls_server: RtmpdProcess, pytestconfig: pytest.Config, gop: int
+) -> None:
+    npm, node = find_tool("npm"), find_tool("node")
+    try:
+        modules = install(npm, pytestconfig.cache.mkdir("npm"), HLS_PARSER)
+    except (OSError, subprocess.SubprocessError) as error:
+        missing(f"npm cannot install {HLS_PARSER}: {error}")
+    with encoder(hls_server, f"parsed-{gop}", gop) as url:
+        command = ("env", f"NODE_MODULES={modules}", node, str(RELOADS), url, "200")
+        with start(*command) as reading:
+            found = seen(reading, 90)
+    assert found["complaints"] == []
+    assert found["segments"] >= (30 if gop == 30 else 4)
+    # There is nothing to leave out as long as there is less than six target durations.
+    assert found["updates"] > (150 if gop == 30 else -1)
+    assert found["target"] == (1 if gop == 30 else 10)
+
+
+def test_vlc_plays(hls_server: RtmpdProcess, tmp_path: Path) -> None:
+    with encoder(hls_server, "vlc") as url:
+        frames = frames_by_vlc(url, tmp_path, lambda: None, length=5)
+    assert frames["video"] >= 100
+    assert frames["audio"] >= 100
 
 
 class Viewer(threading.Thread):
