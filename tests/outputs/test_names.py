@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.outputs.folder_scan import scan
-from rtmpd.outputs.names import MAX_LEVELS, NameTemplate, numbered, open_folder
+from rtmpd.outputs.names import MAX_LEVELS, NameTemplate, numbered, open_folder, stream_levels
 
 ODD = ("..", "../../etc/passwd", ".hidden", "a\0b", "a\nb", "C:\\x", "x" * 500, "%2e%2e", "…/‮x", "a//b", "")
 
@@ -112,3 +112,12 @@ def assert_inside(root: Path, parts: list[str]) -> None:
         assert real == root or root in real.parents
     finally:
         os.close(folder)
+
+
+def test_streams_of_many_levels_have_a_folder_each() -> None:
+    deep = "/".join("abcdefghijklmnopqr")
+    folders = [stream_levels(StreamKey("live", f"{deep}/{end}")) for end in ("1", "2", "x" * 300)]
+    assert {len(levels) for levels in folders} == {MAX_LEVELS}
+    assert len({tuple(levels) for levels in folders}) == 3
+    assert max(len(level) for levels in folders for level in levels) <= 180
+    assert stream_levels(StreamKey("live", "a/b")) == ["live", "a", "b"]

@@ -99,7 +99,12 @@ class NameTemplate:
 
 def stream_levels(key: StreamKey) -> list[str]:
     """Folders, one in the other, that a stream's files may have for themselves."""
-    return [*_safe(key.app).split("/"), *_safe(key.name).split("/")][:MAX_LEVELS]
+    levels = [*_safe(key.app).split("/"), *_safe(key.name).split("/")]
+    if len(levels) > MAX_LEVELS:
+        levels[MAX_LEVELS - 1 :] = [
+            _shortened(_escaped("/").join(levels[MAX_LEVELS - 1 :]), _MAX_LEVEL_BYTES)
+        ]
+    return levels
 
 
 def _safe(path: str) -> str:
