@@ -189,6 +189,7 @@ await attempt({
     await page.context().close();
     page = await open({ place: `${url}?key=wrong` });
     await reach(page, "forbidden");
+    assert.match(await message(page).innerText(), /copy the address again/);
     await page.context().close();
     asked.length = 0;
     const key = await wish("key");
@@ -251,6 +252,12 @@ await attempt({
     await page.getByRole("heading", { level: 1, name: "On air" }).waitFor();
     assert.equal(await page.locator("video").count(), 0);
     await wish("unwatched");
+  },
+
+  /** Where nobody is told whether it is live, who may not watch is told that nevertheless. */
+  async barred() {
+    await wish("publish");
+    await reach(await open({ place: `${url}?key=wrong` }), "forbidden");
   },
 
   /** Where a proof is asked for the console has none of its own: who has one shows it. */

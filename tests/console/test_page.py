@@ -58,6 +58,14 @@ def test_who_has_no_key_is_told_so_and_nobody_is_shown_one(viewer: Browser, plai
         assert KEY not in str(server.log)
 
 
+def test_who_has_a_wrong_key_is_told_so_where_nobody_is_told_whether_it_is_live(
+    viewer: Browser, plain: Begin
+) -> None:
+    keys = f"apps.live.play.keys.show={spell_digest(digest_of(KEY))}"
+    with showing(plain, keys, "apps.live.page.status=nobody") as (server, encoder):
+        viewer.run("barred", page_of(server), publish=encoder.publish)
+
+
 class Framing(BaseHTTPRequestHandler):
     """A page that shows another in a frame."""
 

@@ -5,6 +5,7 @@ import { h, mark, say } from "./dom.js";
 import { HlsEngine } from "./hls_engine.js";
 import { MseEngine } from "./mse.js";
 import { NativeEngine } from "./native.js";
+import { BARRED } from "./source.js";
 import { SAY, isAudio, playsNothing, playsWithout } from "./words.js";
 
 const ENGINES = [MseEngine, HlsEngine, NativeEngine];
@@ -13,6 +14,9 @@ const PATIENCE = 2500; // Milliseconds without a picture until it is asked why.
 const LOOK = 15; // Seconds from one question to the next while all is well.
 const PAUSED = 30; // Seconds until a pause lets the connection go.
 const WAITS = [1, 2, 3, 5, 8, 10]; // Seconds between tries.
+// Seconds between tries where somebody has to change something. Of wrong proofs the server counts each, forgets one a
+// minute, and bans the whole address for ten.
+const RARELY = { unproven: 30, forbidden: 150, refused: 30, unsupported: 30 };
 const RULED_OUT = 1008; // Codes of WebSockets: a rule ends it, whose sentence comes with it.
 const UNFIT = 4415; // A codec that MP4 cannot hold.
 const RETURN = 0.25; // Seconds from an end to the first look whether it is over.
@@ -36,6 +40,7 @@ export class Player extends EventTarget {
     this.question = null;
     this.tries = 0;
     this.failed = 0;
+    this.barred = undefined; // What keeps who may not watch, as an engine was told it.
     this.lacking = null;
     this.paused = false;
     this.over = new AbortController();
@@ -167,8 +172,8 @@ export class Player extends EventTarget {
       this.#show(this.began ? "over" : "offline");
       this.#again();
     } else {
-      this.#show(state);
-      this.#again(state === "unproven" || state === "forbidden");
+      this.#show(state, this.#why(state, status.said));
+      this.#again(RARELY[state]);
     }
   }
 
@@ -239,6 +244,7 @@ export class Player extends EventTarget {
     clearTimeout(this.stall);
     this.began = true;
     this.tries = this.failed = 0;
+    this.barred = undefined;
     this.video.removeAttribute("poster"); // It was the newest picture, once.
     this.#show("playing");
     this.#later(this.status.state === "live" ? LOOK : 1);
@@ -273,10 +279,13 @@ export class Player extends EventTarget {
     // What one engine alone can do is not tried with it again where it cannot be reached.
     this.choice = chosen(opened ? { track, audio, start, ago } : { track, audio });
     this.lacking = null;
-    if (!opened) this.failed += 1;
+    if (!opened) {
+      this.failed += 1;
+      this.barred = BARRED[code] ?? this.barred;
+    }
     if ((code === UNFIT || code === RULED_OUT) && reason) {
       this.#show("refused", reason);
-      this.#again(true);
+      this.#again(RARELY.refused);
       return;
     }
     if (opened && code !== 1000 && this.began) this.#show(broken ? "stalled" : "lost");
@@ -286,8 +295,9 @@ export class Player extends EventTarget {
     } else if (!opened && this.failed % this.engines.length > 0) this.#start();
     else {
       // Where nobody is told whether it is live, it most likely is not.
-      if (!opened) this.#show(this.status.state !== "unknown" ? "stalled" : this.began ? "over" : "offline");
-      this.#again();
+      if (!opened) this.#show(this.barred ?? (this.status.state !== "unknown" ? "stalled" : this.began ? "over" : "offline"));
+      this.#again(RARELY[this.barred]);
+      this.barred = undefined;
     }
   }
 
@@ -301,7 +311,7 @@ export class Player extends EventTarget {
     }
     this.#drop();
     this.#show("unsupported", playsNothing(codecs));
-    this.#again(true); // Somebody may publish it otherwise.
+    this.#again(RARELY.unsupported); // Somebody may publish it otherwise.
   }
 
   /** Seconds that playlists of HLS go back, where it can be played. */
@@ -328,9 +338,13 @@ export class Player extends EventTarget {
     engine?.close();
   }
 
+  /** What keeps somebody out: as the server says it of a wrong proof, where nobody has other words. */
+  #why(state, said) {
+    return state === "forbidden" && said && this.words[state] === SAY[state] ? said : this.words[state];
+  }
+
   /** Try once more, later each time. */
-  #again(rarely = false) {
-    const seconds = rarely ? 30 : WAITS[Math.min(this.tries, WAITS.length - 1)];
+  #again(seconds = WAITS[Math.min(this.tries, WAITS.length - 1)]) {
     this.tries += 1;
     this.#later(seconds * (0.8 + 0.4 * Math.random()));
   }

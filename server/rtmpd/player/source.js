@@ -1,5 +1,8 @@
 // Where a stream is: its URLs, with what the page was asked with, and what the server says of it.
 
+/** Who is not let in, by statuses of HTTP. */
+export const BARRED = { 401: "unproven", 403: "forbidden" };
+
 const OURS = new Set(["embed", "via"]);
 
 export class Source {
@@ -26,14 +29,16 @@ export class Source {
     return this.url(ending, fields).replace(/^http/, "ws");
   }
 
-  /** Whether it is live: `{ state, ... }` as the server tells it, or a `state` of what keeps it from telling. */
+  /** Whether it is live: `{ state, ... }` as the server tells it, or a `state` of what keeps it from telling,
+   *  and what was `said` about that. */
   async status(signal) {
     try {
       const answer = await fetch(this.url(".json"), { signal, cache: "no-store", credentials: "omit" });
       if (answer.ok) return await answer.json();
       // 404: nobody is told, so the stream itself is asked.
-      const states = { 401: "unproven", 403: "forbidden", 404: "unknown", 429: "busy", 503: "busy" };
-      return { state: states[answer.status] ?? "lost" };
+      const states = { ...BARRED, 404: "unknown", 429: "busy", 503: "busy" };
+      const isSaid = answer.headers.get("Content-Type")?.startsWith("text/plain");
+      return { state: states[answer.status] ?? "lost", said: isSaid ? (await answer.text()).trim() : "" };
     } catch {
       return { state: "lost" }; // Or a proxy answers with a page of its own.
     }
