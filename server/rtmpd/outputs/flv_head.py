@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,8 +46,9 @@ _MAX_TOLD_VALUES: Final = 256
 _MAX_SECONDS: Final = 1e11
 """A time beyond is none: the head is broken, or somebody has made it up."""
 _STRICT_ARRAY: Final = 0x0A
+_TEXT_BYTES: Final = 255
+"""ffmpeg complains of longer texts."""
 _FILLER_BYTES: Final = 250
-"""ffmpeg complains of texts longer than 255 bytes."""
 
 
 class KeyframeIndex:
@@ -183,9 +184,14 @@ def read_head(payload: bytes) -> tuple[Told, dict[str, AmfValue]] | None:
     """Of which stream and part a head says the file is, and all else that it says; None if it does not."""
     values = read_metadata(payload)
     match values.get(OWN.decode()):
-        case {"app": str(app), "stream": str(name), "part": float(part), "started": float(started)} if (
-            0 <= started < _MAX_SECONDS and 0 <= part < _MAX_SECONDS
-        ):
+        case {
+            "app": str(app),
+            "stream": str(name),
+            "part": float(part),
+            "started": float(started),
+            **more,
+        } if 0 <= started < _MAX_SECONDS and 0 <= part < _MAX_SECONDS:
+            app, name = app + _rest(more, "app"), name + _rest(more, "stream")
             return Told(app, name, int(part), started), values
     return None
 
@@ -210,7 +216,30 @@ def _of_stream(told: Told) -> bytes:
 
 
 def _key(app: str, name: str) -> bytes:
-    return _property(b"app", _text(app)) + _property(b"stream", _text(name))
+    return _texts("app", app) + _texts("stream", name)
+
+
+def _texts(key: str, value: str) -> bytes:
+    """As ``key``, and what is longer than a text goes on as ``key2``, and so on."""
+    data = value.encode(errors="replace")
+    parts: list[bytes] = []
+    while data or not parts:
+        # Whole characters: what is cut at a byte is another name when it is read.
+        whole = data[:_TEXT_BYTES].decode(errors="ignore").encode()
+        parts.append(whole)
+        data = data[len(whole) :]
+    numbers = ("", *range(2, len(parts) + 1))
+    return b"".join(
+        _property(f"{key}{number}".encode(), _text(part)) for number, part in zip(numbers, parts, strict=True)
+    )
+
+
+def _rest(own: Mapping[object, object], key: str) -> str:
+    """What it goes on with."""
+    text, number = "", 2
+    while isinstance(more := own.get(f"{key}{number}"), str):
+        text, number = text + more, number + 1
+    return text
 
 
 def _of_index(index: KeyframeIndex) -> bytes:
@@ -241,8 +270,7 @@ def _boolean(value: bool) -> bytes:
     return b"\x01\x01" if value else b"\x01\x00"
 
 
-def _text(value: str) -> bytes:
-    data = value.encode(errors="replace")[:255]
+def _text(data: bytes) -> bytes:
     return b"\x02" + len(data).to_bytes(2, "big") + data
 
 
