@@ -48,22 +48,25 @@ def test_segments_begin_at_key_frames():
     assert {round(segment.duration, 3) for segment in list(shelf.listed)[2:]} == {2.0}
 
 
-@pytest.mark.parametrize("there", [4.08, 4.8, 5.6])
-def test_segments_behind_the_first_are_short_up_to_the_next_key_frame(there: float):
+@pytest.mark.parametrize(("gop", "there"), [(2.0, 0.08), (2.0, 0.8), (2.0, 1.6), (8.0, 0.4), (8.0, 3.0)])
+def test_segments_behind_the_first_are_short_up_to_the_next_key_frame(gop: float, there: float):
     studio = Studio(HlsRules(segment=2.0))
     publication = studio.publish()
-    studio.go_on(publication, there, gop=2.0)
+    studio.go_on(publication, 2 * gop + there, gop=gop)
     studio.package()
-    studio.go_on(publication, 12.0, gop=2.0)
-    first, *others = studio.main().shelf.listed
+    studio.go_on(publication, 4 * gop, gop=gop)
+    first, *others = studio.main().shelf.segments()
     least = studio.main().plan.part_hold_back
     short = [each for each in others if not each.independent]
-    assert first.duration >= max(least, there - 4.0 - 0.1)
-    # hls.js loads the parts of none that is longer than all before it.
-    assert all(each.duration < least + 0.05 for each in short)
-    assert first.duration + sum(each.duration for each in short) == pytest.approx(2.0, abs=0.01)
+    assert first.independent
+    assert first.duration >= max(least, there - 0.1)
+    # hls.js loads the second as a whole, and no parts where the last are very short.
+    assert all(each.duration < 2 * least + 0.05 for each in short[:1])
+    assert all(each.duration >= least - 0.05 for each in short[1:])
+    assert all(after.duration > before.duration for before, after in pairwise(short[:-1]))
+    assert first.duration + sum(each.duration for each in short) == pytest.approx(gop, abs=0.01)
     assert others[: len(short)] == short
-    assert all(round(each.duration, 2) == 2.0 for each in others[len(short) :])
+    assert all(round(each.duration, 2) == gop for each in others[len(short) : -1])
     assert studio.packages.stats.long_gops == 0
 
 

@@ -19,6 +19,8 @@ _NEARLY: Final = 0.95
 """Of the wished length of a segment: a key frame that comes so early ends it."""
 _MOST_EVENTS: Final = 16
 """Of one part."""
+_PATIENTER: Final = 1.5
+"""So much longer is each segment than the one before, where somebody waits for the next key frame."""
 _SILENT: Final = 3.0
 """Seconds by which other tracks may be ahead of the leader; then they go on without it."""
 _MOST_PART: Final = 16 * 1024 * 1024
@@ -88,6 +90,9 @@ class Segmenter:
         """Unix time less the time of the samples (s)."""
         self._hasty = False
         """Up to the next key frame segments are short."""
+        self._haste = 0.0
+        """As long as this at least (s)."""
+        self._key_at = 0
         self.long_gops = 0
         """Segments that begin without a key frame, because none came in time."""
         self.cut: Callable[[float, bool], None] | None = None
@@ -166,10 +171,11 @@ class Segmenter:
 
     def hasten(self) -> None:
         """Somebody waits: what has come is a segment with the next frame if players can begin with it, and up
-        to the next key frame segments are as short as that. hls.js loads no parts of one that is longer than
-        all before it.
+        to the next key frame segments are short, and longer from one to the next: hls.js loads the second as
+        a whole, and no parts where the last segments are very short.
         """
         self._hasty = True
+        self._haste = self._plan.part_hold_back or 1.0
 
     def add_event(self, box: bytes) -> None:
         """A whole emsg box, for the part in the making; what is too much is left out."""
@@ -187,11 +193,16 @@ class Segmenter:
         if self._segment_due(time, sample):
             self._end_segment(time)
             self._hasty = False
+        elif self._hasty and self._in_haste():
+            self._haste *= 1.0 if self._keyed else _PATIENTER
+            self._end_segment(time)
         elif self._too_long(time + sample.duration):
-            if not (sample.is_sync or self._hasty):
+            if not sample.is_sync:
                 self._stats.long_gops += 1
                 self.long_gops += 1
             self._end_segment(time)
+        if sample.is_sync:
+            self._key_at = time
         if self._segment_begins is None:
             self._begin_segment(time, independent=sample.is_sync)
         if self._target:
@@ -253,16 +264,15 @@ class Segmenter:
         begins = self._segment_begins
         if begins is None or begins == self._ends:
             return False
-        scale = self._lead_scale
-        if self._hasty and self._is_enough():
-            return True
-        return end - begins >= (self._plan.target_duration + 0.49) * scale
+        return end - begins >= (self._plan.target_duration + 0.49) * self._lead_scale
 
-    def _is_enough(self) -> bool:
-        """Whether players can begin with the segment in the making."""
+    def _in_haste(self) -> bool:
+        """Whether the segment in the making is long enough, and little of its GOP would not be left."""
         begins = self._segment_begins
-        least = self._plan.part_hold_back or 1.0
-        return begins is not None and self._ends - begins >= least * self._lead_scale
+        if begins is None or self._ends - begins < self._haste * self._lead_scale:
+            return False
+        left = self._plan.key_frames - (self._ends - self._key_at) / self._lead_scale
+        return self._keyed or not 0.0 < left < (self._plan.part_hold_back or 1.0)
 
     def _begin_segment(self, time: int, *, independent: bool) -> None:
         seconds = time / self._lead_scale
