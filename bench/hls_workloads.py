@@ -52,6 +52,7 @@ _HEADERS: Final = 3
 _UNIX: Final = 1_800_000_000.0
 _WINDOW: Final = 12.0
 """Seconds that playlists list."""
+_GROUPS_TO_KNOW: Final = 3
 _ROUNDS_BEFORE: Final = 8
 """Runs until a playlist is as long as it gets."""
 _TURNS: Final = 10
@@ -107,6 +108,11 @@ class Studio:
                 flushed()
         self._sent += self._seconds
 
+    def begin(self) -> None:
+        """Send what it takes until a stream is packaged: by its key frames it is known how."""
+        for _ in range(_GROUPS_TO_KNOW):
+            self.go_on()
+
     def packages(self, part: float) -> Packages:
         """What is packaged with parts of that length (s)."""
         runs = count()
@@ -124,7 +130,7 @@ def packaging(studio: Studio, part: float) -> Callable[[], object]:
     """From a publisher's message to playlists and parts, each made for the first who asks."""
     package = studio.packages(part).find(_KEY, studio.now)
     assert package is not None
-    studio.go_on()
+    studio.begin()
     rendition = package.rendition("main")
     assert rendition is not None
 
@@ -190,8 +196,7 @@ def answers(studio: Studio, part: float, viewers: int) -> tuple[Callable[[], obj
     it, waits, and fetches the part. Also how many answers that are.
     """
     site = _Site(studio, part)
-    studio.go_on()
-    studio.go_on()
+    studio.begin()
     browsers = [_Browser(site, f"203.0.113.{number}") for number in range(1, viewers + 1)]
     for browser in browsers:
         browser.open()
