@@ -97,3 +97,17 @@ def test_a_stream_of_variants_alone_is_there_too():
     studio.wait(60.0, asking=False)
     assert package.over
     assert studio.packages.find(KEY, studio.house.loop.now) is None
+
+
+def test_of_names_that_nobody_asks_for_any_more_nothing_is_kept():
+    studio = Studio(HlsRules(variants=("{name}", "cam")))
+    publication = studio.publish()
+    studio.go_on(publication, 2.0)
+    for number in range(20):
+        assert studio.packages.find(StreamKey("live", f"any{number}"), studio.house.loop.now) is not None
+    for _ in range(31):
+        join(studio).wanted(studio.house.loop.now)
+        studio.house.loop.run(studio.house.loop.now + 1.0)
+        studio.packages.look()
+    assert list(studio.packages._joined) == [KEY]
+    assert not join(studio).over

@@ -36,10 +36,11 @@ class JoinedPackage(Package):
         """By what the names of their renditions begin with."""
         self._waiting = Waiting()
         self._heard: set[StreamPackage] = set()
-        self._looked_at = now
+        self._looked_at = self._wanted_at = now
         self._look(now)
 
     def wanted(self, now: float) -> None:
+        self._wanted_at = now
         for member in self._members.values():
             member.wanted(now)
         if now - self._looked_at >= _LOOK_EVERY:
@@ -65,9 +66,11 @@ class JoinedPackage(Package):
         owners = (member.owner(name) for member in self._members.values())
         return next((owner for owner in owners if owner is not None), None)
 
-    def look(self) -> None:
-        """Call it about once a second."""
-        self.over = all(member.over for member in self._members.values())
+    def look(self, now: float, idle: float) -> None:
+        """Call it about once a second. It ends where nobody has asked for ``idle`` seconds: a stream may be
+        a variant of any number of names.
+        """
+        self.over = now - self._wanted_at >= idle or all(member.over for member in self._members.values())
         if self.over:
             self._waiting.call()
 

@@ -92,7 +92,8 @@ class Packages(StreamObserver):
             if package.over:
                 del self._packages[key]
         for key, joined in list(self._joined.items()):
-            joined.look()
+            rules = self._rules_of(key)
+            joined.look(now, 0.0 if rules is None else rules.idle)
             if joined.over:
                 del self._joined[key]
 
