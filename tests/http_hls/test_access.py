@@ -206,6 +206,14 @@ async def test_what_is_no_beacon_is_none(body: object) -> None:
         assert (await post(there, "/live/nobody/beacon", told)).status == 404
 
 
+async def test_a_beacon_of_who_may_not_watch_begins_nothing() -> None:
+    async with hls_site(authorizer=Asking()) as there:
+        await there.encoder()
+        told = {"viewer": "K7sn3k2pP0aJq8Zt"}
+        assert (await post(there, "/live/cam/beacon", told)).status == 403
+        assert there.packages.stats.packages_total == 0
+
+
 async def test_a_beacon_that_does_not_come_whole_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = b"POST /live/cam/beacon HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
     async with hls_site() as there:

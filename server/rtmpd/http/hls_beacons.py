@@ -7,6 +7,7 @@ import re
 from http import HTTPStatus
 from typing import Any, Final
 
+from rtmpd.engine.sources import Life
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import Refused
 from rtmpd.http.answers import plain, refused
@@ -74,7 +75,9 @@ class HlsBeacons:
             return hls.viewers.find(token, key) or await hls.viewers.enter_again(connection, token, key)
         name = f"{key} {told['viewer']}"
         viewer = hls.viewers.find(name, key)
-        if viewer is not None or hls.find(key) is None:
+        stream = context.registry.streams.get(key)
+        # Nothing is packaged before somebody has been let in.
+        if viewer is not None or (hls.known(key) is None and (stream is None or stream.life is Life.IDLE)):
             return viewer
         is_cdn = hls.terms(key).is_cdn(asked.request.headers.get(CDN_HEADER, ""))
         if not is_cdn:
