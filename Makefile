@@ -119,9 +119,10 @@ format: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pytest -m fuzz -n auto
 
-# The console in a real browser: Debian's chromium, driven by playwright-core from npm.
+# The console and the page in a real browser: Debian's chromium, driven by playwright-core from npm. More than two at a time
+# want more than two cores.
 test-console: $(VENV)/.dev
-	$(BIN)/python -m pytest -m console
+	$(BIN)/python -m pytest -m console -n 2 --dist worksteal
 
 interop: $(VENV)/.dev
 	$(BIN)/python -m pytest -m interop -n $(WORKERS)
