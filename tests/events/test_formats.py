@@ -111,7 +111,7 @@ def test_every_event_has_its_sentences(kind: EventKind) -> None:
 def test_every_warning_is_told_without_markup(kind: HealthKind) -> None:
     rates = {"seconds": 9.84, "max_seconds": 4.0, "kbps": 9000.4, "max_kbps": 6000}
     figures = {**rates, "codec": "avc1", "width": 1920, "height": 1080, "dropped": 12}
-    figures |= {"percent": 7.4, "track": 1, "of": 0}
+    figures |= {"percent": 7.4, "track": 1, "of": 0, "segments": 3}
     text = worded(made(EventKind.WARNING_RAISED, warning=str(kind), **figures)).text
     assert text[0].isupper()
     assert not re.search(r"[`\[\]()]{2}|`|the same", text)

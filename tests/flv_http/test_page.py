@@ -188,6 +188,17 @@ async def test_a_page_knows_of_the_cdn() -> None:
             assert ("data-cdn" in await (await there.get("/live/cam")).body()) is cdn
 
 
+async def test_a_stream_of_variants_is_live_with_one_of_them_and_shown_by_hls() -> None:
+    async with pages(PageRules(variants=("{name}", "{name}_480", "cam"))) as there:
+        assert 'data-hls=""' in await (await there.get("/live/show")).body()
+        assert (await told(await there.get("/live/show.json")))["live"] is False
+        await on_air(there)
+        answer = await told(await there.get("/live/show.json"))
+        assert (answer["live"], answer["video"]["height"]) == (True, 1080)
+    async with pages() as there:
+        assert "data-hls" not in await (await there.get("/live/show")).body()
+
+
 async def test_frames_are_for_whom_the_settings_name() -> None:
     rules = PageRules(frame_ancestors=("https://one.example", "https://two.example"))
     async with pages(rules) as there:

@@ -73,6 +73,7 @@ def _rules(app: AppConfig, logos: Mapping[str, StaticFile]) -> PageRules:
         picture=Told(page.picture),
         rewind=app.ring.seconds if app.ring.rewind else 0.0,
         dvr=app.hls.dvr if app.hls.enabled else 0.0,
+        variants=app.hls.variants if app.hls.enabled else (),
         cdn=bool(app.hls.enabled and app.hls.cdn_secret),
     )
 

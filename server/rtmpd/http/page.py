@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sources import Life
 from rtmpd.engine.stream import LiveStream
 from rtmpd.exceptions import ControlError, Refused, TryLater
 from rtmpd.http import page_html
@@ -23,6 +24,7 @@ from rtmpd.http.permission import may_play
 from rtmpd.http.stream_status import status_of
 from rtmpd.net.http import web
 from rtmpd.net.static_files import PLAYER, StaticFile, answer_file
+from rtmpd.packaging.rules import variants_of
 from rtmpd.rtmp.url import parse_query
 from rtmpd.serving.access import Action, name_stream
 from rtmpd.serving.peer import ServerContext
@@ -113,9 +115,8 @@ class Pages:
             except Refused as refusal:
                 return refused(refusal)
         now, wall = asked.connection.context.clock(), self._wall_clock()
-        told = status_of(
-            *(_stream(asked, key), now, wall), viewers=rules.viewers, rewind=rules.rewind, dvr=rules.dvr
-        )
+        stream = _stream(asked, key, rules.variants)
+        told = status_of(*(stream, now, wall), viewers=rules.viewers, rewind=rules.rewind, dvr=rules.dvr)
         headers = _shared(_STATUS_AGE) if rules.status is Told.ANYONE else {"Cache-Control": "no-store"}
         return _json(told, headers)
 
@@ -191,8 +192,11 @@ def _key_at(path: str, context: ServerContext) -> StreamKey | None:
         return None
 
 
-def _stream(asked: Asked, key: StreamKey) -> LiveStream | None:
-    return asked.connection.context.registry.streams.get(key)
+def _stream(asked: Asked, key: StreamKey, variants: Sequence[str] = ()) -> LiveStream | None:
+    """That stream, or what is live of its variants where nobody publishes it."""
+    streams = asked.connection.context.registry.streams
+    found = [streams[each] for each in (key, *variants_of(key, variants)) if each in streams]
+    return next((each for each in found if each.life is not Life.IDLE), next(iter(found), None))
 
 
 def _page(request: web.BaseRequest, key: StreamKey, rules: PageRules, place: Place) -> web.Response:

@@ -58,12 +58,11 @@ def page_html(key: StreamKey, rules: PageRules, place: Place, *, embedded: bool)
     """The whole page."""
     title = title_of(key, rules)
     kind = "embedded" if embedded else "page"
-    said = ("" if rules.picture is Told.NOBODY else ' data-picture=""') + (
-        ' data-cdn=""' if rules.cdn else ""
-    )
+    is_said = {"picture": rules.picture is not Told.NOBODY, "hls": rules.variants, "cdn": rules.cdn}
+    said = "".join([f' data-{name}=""' for name, holds in is_said.items() if holds])
     main = (
         f'<main class="player" id="player" data-stream="{escape(place.stream(key))}" '
-        f'data-title="{escape(title)}"{said}>\n<noscript><p>{_WITHOUT_SCRIPT}</p></noscript>\n</main>'
+        f'data-title="{escape(title)}"{said}>\n<p class="bare">{_WITHOUT_SCRIPT}</p>\n</main>'
     )
     return "\n".join(
         [
@@ -82,8 +81,8 @@ def page_html(key: StreamKey, rules: PageRules, place: Place, *, embedded: bool)
 
 
 _WITHOUT_SCRIPT: Final = (
-    "This player needs JavaScript. Without it, a player such as VLC plays the address of this page "
-    "with <code>.flv</code> behind it."
+    "The player does not come without JavaScript, nor where its files at <code>/player/</code> are kept back "
+    "on their way. A player such as VLC plays the address of this page with <code>.flv</code> behind it."
 )
 
 

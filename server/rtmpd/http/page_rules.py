@@ -43,6 +43,9 @@ class PageRules:
     """Seconds that players may go back."""
     dvr: float = 0.0
     """Seconds that playlists of HLS go back."""
+    variants: tuple[str, ...] = ()
+    """Streams that are variants of this one by HLS, which the page prefers then: names, as ``variants_of``
+    takes them."""
     cdn: bool = False
     """HLS comes through a CDN, which the page prefers then and tells who watches."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final
 
 from rtmpd.engine.budget import Unfinished
 from rtmpd.engine.key import StreamKey
@@ -15,12 +14,9 @@ from rtmpd.net.scratch import Scratch
 from rtmpd.packaging.folder import FolderWriter, Places, StreamFolder
 from rtmpd.packaging.joined_package import JoinedPackage
 from rtmpd.packaging.package import Package
-from rtmpd.packaging.rules import HlsRules
+from rtmpd.packaging.rules import HlsRules, variants_of
 from rtmpd.packaging.stats import HlsStats
 from rtmpd.packaging.stream_package import StreamPackage, Surroundings
-
-_NAME: Final = "{name}"
-"""In names of variants: what the stream is called."""
 
 
 class Packages(StreamObserver):
@@ -60,7 +56,7 @@ class Packages(StreamObserver):
             return self._find(key)
         joined = self._joined.get(key)
         if joined is None or joined.over:
-            keys = [StreamKey(key.app, name.replace(_NAME, key.name)) for name in names]
+            keys = variants_of(key, names)
             if not any(map(self._is_live, keys)):
                 return None
             joined = self._joined[key] = JoinedPackage(key, keys, self._find, now)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+from rtmpd.engine.key import StreamKey
+
+_NAME: Final = "{name}"
+"""In names of variants: what the stream is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +44,8 @@ class HlsRules:
     def always(self) -> bool:
         """Streams are packaged though nobody asks."""
         return self.dvr > 0.0 or bool(self.directory)
+
+
+def variants_of(key: StreamKey, names: Iterable[str]) -> list[StreamKey]:
+    """The streams that are variants of one, by ``HlsRules.variants``."""
+    return [StreamKey(key.app, name.replace(_NAME, key.name)) for name in names]

@@ -12,6 +12,7 @@ const { stream, title } = root.dataset;
 const player = new Player(root, new Source(stream, query, "cdn" in root.dataset), {
   title,
   poster: "picture" in root.dataset,
+  hls: "hls" in root.dataset,
   via: query.get("via"),
 });
 

@@ -9,7 +9,7 @@ import { BARRED } from "./source.js";
 import { SAY, isAudio, playsNothing, playsWithout } from "./words.js";
 
 const ENGINES = [MseEngine, HlsEngine, NativeEngine];
-const BEHIND_CDN = [HlsEngine, NativeEngine, MseEngine]; // It carries HLS to as many as there are.
+const HLS_FIRST = [HlsEngine, NativeEngine, MseEngine];
 const PATIENCE = 2500; // Milliseconds without a picture until it is asked why.
 const LOOK = 15; // Seconds from one question to the next while all is well.
 const PAUSED = 30; // Seconds until a pause lets the connection go.
@@ -23,9 +23,9 @@ const RETURN = 0.25; // Seconds from an end to the first look whether it is over
 const ANSWER = 10; // Seconds in which a server says whether it is live.
 
 export class Player extends EventTarget {
-  /** `root` becomes the player of `source`; with a `poster` the picture at .jpg is shown until it plays.
-   *  `words` are said in place of those of SAY. */
-  constructor(root, source, { title = "", poster = false, via = null, muted = false, words = {} } = {}) {
+  /** `root` becomes the player of `source`; with a `poster` the picture at .jpg is shown until it plays. HLS comes
+   *  first where it has `hls` more of the stream, or a CDN that carries it to as many as there are. `words` are said in place of those of SAY. */
+  constructor(root, source, { title = "", poster = false, hls = false, via = null, muted = false, words = {} } = {}) {
     super();
     this.root = root;
     this.source = source;
@@ -34,7 +34,7 @@ export class Player extends EventTarget {
     this.state = "connecting";
     this.engine = null;
     this.choice = source.start ? { start: source.start } : {};
-    const engines = (source.counted ? BEHIND_CDN : ENGINES).filter((each) => each.works());
+    const engines = (hls || source.counted ? HLS_FIRST : ENGINES).filter((each) => each.works());
     this.engines = ENGINES.some((each) => each.name === via) ? engines.filter((each) => each.name === via) : engines;
     this.timer = null;
     this.question = null;
