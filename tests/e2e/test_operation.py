@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import signal
 import time
 import urllib.error
 from pathlib import Path
 
 import pytest
+from client_kit import keyframe
+from engine_kit import FULL_HD
 from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import FRAME_RATE, H264_AAC, VIDEO_FRAMES
+from net_kit import eventually
 from rtmpd_process import assert_clean_exit, rtmpd
+
+from rtmpd import connect
 
 HTTP_CONNECTIONS = 2
 """The one that asks, and the one before it, which may not be closed yet."""
@@ -113,6 +120,26 @@ def test_sigterm_ends_a_busy_server_in_seconds(clip: ClipMaker, tmp_path: Path) 
             assert_clean_exit(server)
             player.wait(timeout=10)
             publisher.wait(timeout=10)
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def test_nothing_is_left_of_streams_that_are_files_for_a_web_server(tmp_path: Path) -> None:
+    settings = f"apps.live.hls.directory={tmp_path}", "apps.live.hls.segment=1s"
+    names = [f"cam{number}" for number in range(12)]
+    with rtmpd(*settings) as server:
+        async with contextlib.AsyncExitStack() as encoders:
+            for name in names:
+                encoder = await encoders.enter_async_context(await connect(server.url("").rstrip("/")))
+                stream = await encoder.publish(name)
+                await stream.send_video(FULL_HD, 0)
+                for second in range(20):
+                    await stream.send_video(keyframe(bytes(10_000)), second * 1000)
+            await eventually(lambda: all((tmp_path / "live" / name / "main.m3u8").exists() for name in names))
+            status = await asyncio.to_thread(server.terminate)
+    assert (status, left_in(tmp_path)) == (0, []), str(server.log)
 
 
 def test_a_reader_that_never_reads_costs_the_others_nothing(clip: ClipMaker, tmp_path: Path) -> None:

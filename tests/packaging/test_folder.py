@@ -137,6 +137,58 @@ async def test_a_drive_that_is_stuck_holds_nobody_up_and_leaves_a_hole(
     studio.packages.close()
 
 
+class Drive:
+    """One that answers when it may."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answers = threading.Event()
+        self.written = 0
+        self._rename = os.rename
+        monkeypatch.setattr(os, "rename", self._wait)
+
+    def _wait(self, source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        self.answers.wait()
+        self.written += 1
+        self._rename(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+
+async def test_the_end_of_the_server_waits_until_all_of_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = await begun(tmp_path)
+    await eventually(lambda: (tmp_path / "live" / "cam" / "main.m3u8").exists())
+    drive = Drive(monkeypatch)
+    await send(studio, 10)
+    studio.packages.close()
+    ending = asyncio.create_task(studio.packages.wait_closed(60.0))
+    await asyncio.sleep(0)
+    assert not ending.done()
+    drive.answers.set()
+    await ending
+    assert files(tmp_path) == set()
+    # What is removed at once is not written before: the job that was under way is all that was.
+    assert drive.written <= 3
+    assert studio.house.registry.budget.queue_bytes == 0
+
+
+async def test_the_end_of_the_server_waits_for_no_drive_that_is_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio = await begun(tmp_path)
+    drive = Drive(monkeypatch)
+    await send(studio, 10)
+    studio.packages.close()
+    patient = asyncio.create_task(studio.packages.wait_closed(3600.0))
+    await asyncio.sleep(0)
+    await studio.packages.wait_closed(0.01)
+    await patient
+    [line] = [each for each in caplog.records if each.message == "HLS files are left behind"]
+    told = line.__dict__["fields"]
+    assert told["folder"] == str(tmp_path)
+    assert told["jobs"] > 2
+    drive.answers.set()
+
+
 @pytest.mark.parametrize("name", ["../../etc", "a/../../b", ".hidden", "a/./b", "..", "%2e%2e"])
 def test_names_of_streams_lead_nowhere_else(tmp_path: Path, name: str) -> None:
     levels = stream_levels(StreamKey("live", name))

@@ -57,6 +57,11 @@ class HlsSide:
         if self.packages is not None:
             self.packages.close()
 
+    async def wait_closed(self, grace: float) -> None:
+        """Have files of streams taken away within ``grace`` seconds, behind ``close``."""
+        if self.packages is not None:
+            await self.packages.wait_closed(grace)
+
     def _make(self) -> Packages:
         from rtmpd.outputs.names import open_folder, stream_levels
         from rtmpd.packaging.folder import Places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -128,8 +129,10 @@ class OutputsSide:
         self._delay.close()
         if self._slates is not None:
             await self._slates.close()
+        waits = [self.hls.wait_closed(grace)]
         if self.recordings is not None:
-            await self.recordings.close(grace)
+            waits.append(self.recordings.close(grace))
+        await asyncio.gather(*waits)
         await self.shelf.close()
 
     def _rule_of(self, key: StreamKey) -> RecordRule | None:

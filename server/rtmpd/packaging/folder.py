@@ -5,12 +5,13 @@ There are no parts in them: whoever serves files cannot wait for one.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
 import re
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
@@ -44,7 +45,7 @@ class Places(NamedTuple):
 
 
 class FolderWriter:
-    """The thread that writes for all streams. Never waits, and is never waited for."""
+    """The thread that writes for all streams. Nobody waits for it before the end of the server."""
 
     def __init__(self, charge: Callable[[int], None], clock: Callable[[], float], stats: HlsStats) -> None:
         """``charge`` is called with the bytes that wait more, or less."""
@@ -53,13 +54,20 @@ class FolderWriter:
         self._stats = stats
         self._workers: Workers | None = None
         self._waiting = 0
+        self._open: Counter[str] = Counter()
+        """Jobs that wait or run, by folder."""
+        self._settled = asyncio.Event()
+        """Nothing is waited for any more."""
+        self._closed = False
         self._said_at = -_SAY_AGAIN
 
     def run(self, folder: str, size: int, job: Callable[[], None], failed: Callable[[], None]) -> bool:
         """Have ``job`` done, which is to write ``size`` bytes; ``failed`` is called if it could not.
 
-        False where too much waits: then it is not done.
+        False where too much waits, or at the end: then it is not done.
         """
+        if self._closed:
+            return False
         if self._waiting + size > _MOST_WAITING:
             self._stats.disk_failures += 1
             return False
@@ -67,10 +75,14 @@ class FolderWriter:
             self._workers = Workers("hls files", 1)
         self._waiting += size
         self._charge(size)
+        self._open[folder] += 1
 
         def done(outcome: object) -> None:
             self._waiting -= size
             self._charge(-size)
+            self._open[folder] -= 1
+            if not self._open.total():
+                self._settled.set()
             if isinstance(outcome, Exception):
                 self._stats.disk_failures += 1
                 self._say(folder, outcome)
@@ -85,8 +97,25 @@ class FolderWriter:
 
     def close(self) -> None:
         """Nothing more is written than what waits."""
+        self._closed = True
         if self._workers is not None:
             self._workers.close()
+
+    async def wait_closed(self, grace: float) -> None:
+        """Have what waits done within ``grace`` seconds, and tell of what is not.
+
+        A second call beside the first shortens it.
+        """
+        if self._open.total() > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    self._settled.clear()
+                    await self._settled.wait()
+        for folder, jobs in (+self._open).items():
+            fields = {"folder": folder, "jobs": jobs}
+            _logger.warning("HLS files are left behind", extra={"fields": fields})
+        self._open.clear()
+        self._settled.set()
 
     def _say(self, folder: str, problem: Exception) -> None:
         now = self._clock()
@@ -123,7 +152,8 @@ class StreamFolder:
         self._window = window
         self._mirrors: dict[str, _Mirror] = {}
         self._index = b""
-        self._submit(0, partial(_clean, run), _nothing)
+        self._removed = False
+        self._submit(0, partial(_clean, run), always=True)
 
     def settle(self, renditions: Iterable[Rendition], index: bytes) -> None:
         """Write what has come; ``index`` is the multivariant playlist."""
@@ -142,9 +172,10 @@ class StreamFolder:
             self._submit(len(index), partial(_write_files, {_INDEX: index}), self._forget_index)
 
     def remove(self) -> None:
-        """Nobody asks for any of it any more."""
+        """Nobody asks for any of it any more: what waits to be written is not, so that this is soon done."""
+        self._removed = True
         levels = list(self._places.levels)
-        self._submit(0, partial(_remove, self._run), _nothing)
+        self._submit(0, partial(_remove, self._run), always=True)
         self._writer.run(self._places.root, 0, partial(_drop_empty, self._places, levels), _nothing)
 
     # Inside
@@ -200,12 +231,19 @@ class StreamFolder:
         self._index = b""
 
     def _submit(
-        self, size: int, job: Callable[[int], None], failed: Callable[[], None] | None = None
+        self,
+        size: int,
+        job: Callable[[int], None],
+        failed: Callable[[], None] | None = None,
+        *,
+        always: bool = False,
     ) -> bool:
-        """Have a job done in the folder, of which it is given a descriptor."""
+        """Have a job done in the folder, of which it is given a descriptor; ``always``: though it goes."""
         places = self._places
 
         def work() -> None:
+            if self._removed and not always:
+                return
             folder = places.open(places.root, list(places.levels))
             try:
                 job(folder)

@@ -103,6 +103,10 @@ class Packages(StreamObserver):
         if self._scratch.folder:
             self._scratch.close()
 
+    async def wait_closed(self, grace: float) -> None:
+        """Have the files of streams taken away within ``grace`` seconds, behind ``close``."""
+        await self._writer.wait_closed(grace)
+
     # Inside
 
     def _begin(self, key: StreamKey) -> None:
