@@ -112,3 +112,16 @@ def test_parts_and_segments_end_where_the_time_of_frames_does_not_pass():
     assert stats.overfull[Overfull.SEGMENT] == 1
     assert shelf.next == number + 1
     assert max(segment.size for segment in shelf.segments()) < 146 * MIB
+
+
+def test_no_date_is_later_than_can_be_told():
+    studio = Studio(HlsRules(segment=1.0))
+    publication = studio.publish()
+    studio.go_on(publication, 3.0)
+    # As of an encoder that has led the time ahead for so long.
+    studio.main().segmenter.unix_offset = 253_402_300_799.0 - studio.time / 1000 - 2.0
+    studio.go_on(publication, 6.0)
+    dates = told(studio.main()).tags("PROGRAM-DATE-TIME")
+    assert dates[0].startswith("2027-")
+    assert dates[-1] == "9999-12-31T23:59:59.000Z"
+    assert dates == sorted(dates)

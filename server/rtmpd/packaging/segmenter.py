@@ -27,6 +27,8 @@ _MOST_PART: Final = 16 * 1024 * 1024
 """What the frames of a part may cost, of the leader and of each other track; then it ends."""
 _MOST_SEGMENT: Final = 128 * 1024 * 1024
 """Bytes; then a segment ends, with a key frame or without."""
+_LAST_DATE: Final = 253_402_300_799.0
+"""Unix time at the end of the year 9999: playlists tell of none later, whatever an encoder's times say."""
 
 
 class _Follower:
@@ -279,9 +281,8 @@ class Segmenter:
         if self._joins is not None:
             self._shelf.join(max(self._joins.next - 1, 0), self._joins.breaks)
             self._joins = None
-        self._shelf.begin(
-            seconds + self.unix_offset, self._init, discontinuity=self._broken, independent=independent
-        )
+        date = min(seconds + self.unix_offset, _LAST_DATE)
+        self._shelf.begin(date, self._init, discontinuity=self._broken, independent=independent)
         self._broken = False
         if self._starts:
             self._starts = False
