@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rtmpd.daemon import values
+from rtmpd.daemon import page_config, values
 from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config, RtmpConfig, StreamConfig
 from rtmpd.daemon.keys import walk
@@ -927,6 +927,23 @@ def test_mistakes_about_apps(assignment, expected):
     (problem,) = problems(assignments=[assignment])
     assert problem.removeprefix("--set").lstrip(": ") == expected
     assert "s3cret" not in problem
+
+
+def test_https_wants_a_certificate():
+    (problem,) = problems(assignments=["https.listen=:8936"])
+    what = "https.listen opens nothing without a certificate: name one with rtmps.certificates"
+    assert problem == f"--set: {what}"
+    pair = 'rtmps.certificates=[{"chain_file": "c.pem", "key_file": "k.pem"}]'
+    assert load([], {}, ["https.listen=:8936", pair]).config.https.listen
+
+
+def test_pictures_of_pages_want_what_decodes_them(monkeypatch):
+    monkeypatch.setattr(page_config, "find_spec", lambda name: None)
+    (problem,) = problems(assignments=["apps.live.page.picture=anyone"])
+    what = "picture = \"anyone\" needs PyAV, which is not installed: pip install 'rtmpd[mp4]'"
+    assert problem == f"--set: apps.live.page.{what}"
+    for said in ("apps.live.page.picture=nobody", "apps.live.page.viewers=true"):
+        assert load([], {}, [said]).config.apps["live"].page.enabled
 
 
 @pytest.mark.parametrize("app", ["*", "live"])

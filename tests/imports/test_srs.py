@@ -225,8 +225,9 @@ def test_parts_of_the_api_and_of_the_web_server(imported: Import) -> None:
     http_server { enabled on; listen 8080; https { enabled on; listen 8088; } }
     """
     done = imported("srs", text)
-    assert done.left == ["2:http_api raw_api", "2:http_api auth", "3:https"]
-    assert (done.settings["http"], done.settings["https"]) == ({"listen": [":8080"]}, {"listen": [":8088"]})
+    assert done.left == ["2:http_api raw_api", "2:http_api auth", "3:https", "3:https.listen"]
+    assert done.settings["http"] == {"listen": [":8080"]}
+    assert "https" not in done.settings
     assert "hush" not in done.text
 
 

@@ -221,6 +221,8 @@ class AppConfig(Section):
             yield (RECORD, *key), text
         for key, text in self.obs.find_problems(outcome.obs):
             yield ("obs", *key), text
+        for key, text in self.page.find_problems():
+            yield ("page", *key), text
         nameless = name == ANY or not outcome.pull.names or ANY in outcome.pull.names
         if self.pull.names_streams and outcome.pull.always and nameless:
             what = " = false fetches streams always: name the app, and the streams in names"

@@ -232,7 +232,7 @@ class Config(Section):
             "rtmp": self.rtmp.entrances(),
             "rtmps": self.rtmps.entrances(),
             "http": self.http.entrances(),
-            "https": self.https.entrances() if self.rtmps.certificates else (),
+            "https": self.https.entrances(),
             "admin": self.admin.entrances(),
             **self.compat.entrances(),
             "metrics": self.metrics.entrances(),
@@ -284,6 +284,11 @@ class Config(Section):
         for name, target in self.notify.items():
             if (found := target.find_problem(name)) is not None:
                 yield (NOTIFY, name, found[0]), found[1]
+        if self.https.listen and not self.rtmps.certificates:
+            yield (
+                ("https", "listen"),
+                " opens nothing without a certificate: name one with rtmps.certificates",
+            )
         yield from self.admin.problems()
         below: dict[str, list[AppConfig]] = {name: [] for name in self.apps}
         for name in self.apps:

@@ -110,7 +110,7 @@ class HttpsConfig(Section):
     """The same over TLS, for https:// and wss:// URLs, with the certificates of rtmps."""
 
     listen: ListenAddresses = ()
-    """Where to listen, such as ":8936", as for RTMP. Nowhere as long as rtmps.certificates is empty."""
+    """Where to listen, such as ":8936", as for RTMP; needs rtmps.certificates."""
 
     def entrances(self) -> tuple[Entrance, ...]:
         """``listen``, taken apart."""

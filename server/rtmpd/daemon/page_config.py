@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from rtmpd.daemon.fields import LIST_OR_TEXT, FileName, Section
 from rtmpd.daemon.http_config import check_origin
-from rtmpd.daemon.values import parse_list
+from rtmpd.daemon.values import KeyPath, parse_list
 
 LOGO: Final = "logo"
 """The key that names a file."""
@@ -49,3 +51,9 @@ class PageConfig(Section):
     picture: _Told = "nobody"
     """Who gets the newest picture at /APP/NAME.jpg, at most one in 2 seconds, which the page shows before it
     plays; needs PyAV on the server: pip install 'rtmpd[mp4]'."""
+
+    def find_problems(self) -> Iterator[tuple[KeyPath, str]]:
+        """Keys of this table and what is wrong with them."""
+        if self.picture != "nobody" and find_spec("av") is None:
+            what = f" = \"{self.picture}\" needs PyAV, which is not installed: pip install 'rtmpd[mp4]'"
+            yield ("picture",), what
