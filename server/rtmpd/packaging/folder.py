@@ -81,7 +81,9 @@ class FolderWriter:
             self._waiting -= size
             self._charge(-size)
             self._open[folder] -= 1
-            if not self._open.total():
+            if self._open[folder] <= 0:
+                del self._open[folder]
+            if not self._open:
                 self._settled.set()
             if isinstance(outcome, Exception):
                 self._stats.disk_failures += 1
@@ -106,12 +108,12 @@ class FolderWriter:
 
         A second call beside the first shortens it.
         """
-        if self._open.total() > 0:
+        if self._open:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
                     self._settled.clear()
                     await self._settled.wait()
-        for folder, jobs in (+self._open).items():
+        for folder, jobs in self._open.items():
             fields = {"folder": folder, "jobs": jobs}
             _logger.warning("HLS files are left behind", extra={"fields": fields})
         self._open.clear()
