@@ -67,15 +67,16 @@ $(COMPILED_VENV)/.dev: dist/.built
 # takes tests of others, or the last minute would be that of one who has all that run a server.
 WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 3) + 1) --dist worksteal
 
-test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not interop and not console and not fuzz" -n $(WORKERS)
+ELSEWHERE := not interop and not console and not fuzz and not types
 
-# Sources, documents and what is deployed are the same in both forms, and that mypyc takes the modules is shown by the wheel.
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "$(ELSEWHERE)" -n $(WORKERS)
+
+# Sources, documents and what is deployed are the same in both forms.
 SAME_IN_BOTH := docs deploy imports multitrack test_architecture.py test_config_file.py test_makefile.py test_systemd.py
 # The script and not python -m, which would put this directory on the path.
 test-compiled: $(COMPILED_VENV)/.dev
-	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "not interop and not console and not fuzz" -n $(WORKERS) \
-	  $(SAME_IN_BOTH:%=--ignore=tests/%) --deselect tests/test_form.py::test_mypyc_takes_the_hot_modules
+	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "$(ELSEWHERE)" -n $(WORKERS) $(SAME_IN_BOTH:%=--ignore=tests/%)
 
 # With every dependency at the lowest version that pyproject.toml allows.
 FLOORS := import sys, tomllib; \
@@ -109,6 +110,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m types tests/test_form.py
 	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/hostile/*.py bench/regression/*.py docs/*.py vendor.py
 
 format: $(VENV)/.dev

@@ -65,6 +65,7 @@ def classes(path: Path) -> list[ast.ClassDef]:
     return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
 
 
+@pytest.mark.types
 def test_mypyc_takes_the_hot_modules(tmp_path: Path) -> None:
     """As far as C, which takes seconds; a C compiler then takes it or mypyc has a bug."""
     paths = [f"rtmpd/{name.partition('.')[2].replace('.', '/')}.py" for name in HOT]

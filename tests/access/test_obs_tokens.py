@@ -199,6 +199,17 @@ def test_there_is_an_end_to_what_is_kept(house: House) -> None:
     house.token("x" * (MOST_BYTES - len("one more")))
 
 
+async def test_who_publishes_for_long_takes_no_room_of_others(house: House) -> None:
+    grant = await house.publish(house.token())
+    assert grant.follower is not None
+    grant.follower.began(Figures)
+    for number in range(MOST - 1):
+        house.token(f"key {number}")
+    house.now += LIFE
+    assert house.tokens.issue("live", "one more") is not None
+    assert len(house.tokens) == 2
+
+
 async def test_who_was_not_let_in_is_known_when_they_ask_again(house: House) -> None:
     tokens = house.tokens
     assert not tokens.was_turned_away("live", KEY)

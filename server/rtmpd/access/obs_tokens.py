@@ -95,6 +95,8 @@ class ObsTokens:
         self._random_bytes = random_bytes
         self._held: dict[bytes, _Held] = {}
         """By digest, the oldest first."""
+        self._by_owner: dict[bytes, list[bytes]] = {}
+        """Digests, the oldest first."""
         self._bytes = 0
 
     def authorize(self, request: AccessRequest) -> Grant | Coroutine[Any, Any, Grant]:
@@ -122,25 +124,33 @@ class ObsTokens:
 
         None where there is no room for one: the key opens the stream, too.
         """
-        self._forget_old()
-        owner = _owner(app, typed)
-        same = [digest for digest, each in self._held.items() if each.owner == owner and not each.publishes]
+        owner, plain = _owner(app, typed), typed.encode()
+        same = [each for each in self._by_owner.get(owner, ()) if not self._held[each].publishes]
         for digest in same[: max(len(same) + 1 - PER_KEY, 0)]:
             self._forget(digest)
-        plain = typed.encode()
-        if len(self._held) >= MOST or self._bytes + len(plain) > MOST_BYTES:
-            return None
+        while self._held and self._is_old(oldest := next(iter(self._held))):
+            self._forget(oldest)
+        if not self._has_room(plain):
+            # Behind one by which somebody publishes for hours.
+            for digest in list(filter(self._is_old, self._held)):
+                self._forget(digest)
+            if not self._has_room(plain):
+                return None
         text = _MARK + new_key(self._random_bytes)
         config_id = self._random_bytes(_ID_BYTES).hex()
         self._bytes += len(plain)
-        self._held[digest_of(text)] = _Held(owner, app, _sealed(plain, text), config_id, self._clock() + LIFE)
+        digest = digest_of(text)
+        self._held[digest] = _Held(owner, app, _sealed(plain, text), config_id, self._clock() + LIFE)
+        self._by_owner.setdefault(owner, []).append(digest)
         return ObsToken(text, config_id)
 
     def was_turned_away(self, app: str, typed: str) -> bool:
         """OBS has had a token for that already, and has not been served by the last one."""
-        owner, now = _owner(app, typed), self._clock()
-        last = next((each for each in reversed(self._held.values()) if each.owner == owner), None)
-        return last is not None and not (last.publishes or last.is_served) and last.until > now
+        tokens = self._by_owner.get(_owner(app, typed))
+        if not tokens:
+            return False
+        last = self._held[tokens[-1]]
+        return not (last.publishes or last.is_served) and last.until > self._clock()
 
     def __len__(self) -> int:
         """Those that are known."""
@@ -162,14 +172,20 @@ class ObsTokens:
         grant = answer if isinstance(answer, Grant) else await answer
         return replace(grant, follower=_Use(held, grant.follower, self._clock))
 
-    def _forget_old(self) -> None:
-        now = self._clock()
-        old = [digest for digest, each in self._held.items() if not each.publishes and each.until <= now]
-        for digest in old:
-            self._forget(digest)
+    def _has_room(self, plain: bytes) -> bool:
+        return len(self._held) < MOST and self._bytes + len(plain) <= MOST_BYTES
+
+    def _is_old(self, digest: bytes) -> bool:
+        held = self._held[digest]
+        return not held.publishes and held.until <= self._clock()
 
     def _forget(self, digest: bytes) -> None:
-        self._bytes -= len(self._held.pop(digest).sealed)
+        held = self._held.pop(digest)
+        self._bytes -= len(held.sealed)
+        tokens = self._by_owner[held.owner]
+        tokens.remove(digest)
+        if not tokens:
+            del self._by_owner[held.owner]
 
 
 class _Use:
