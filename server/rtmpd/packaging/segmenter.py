@@ -20,7 +20,9 @@ _NEARLY: Final = 0.95
 _MOST_EVENTS: Final = 16
 """Of one part."""
 _PATIENTER: Final = 1.5
-"""So much longer is each segment than the one before, where somebody waits for the next key frame."""
+"""So much longer is each segment than the one before, where somebody waits for the next key frame:"""
+_AS_A_WHOLE: Final = 3
+"""behind so many."""
 _SILENT: Final = 3.0
 """Seconds by which other tracks may be ahead of the leader; then they go on without it."""
 _MOST_PART: Final = 16 * 1024 * 1024
@@ -92,7 +94,7 @@ class Segmenter:
         """Unix time less the time of the samples (s)."""
         self._hasty = False
         """Up to the next key frame segments are short."""
-        self._haste = 0.0
+        self._haste, self._hurried = 0.0, 0
         """As long as this at least (s)."""
         self._key_at = 0
         self.long_gops = 0
@@ -173,11 +175,11 @@ class Segmenter:
 
     def hasten(self) -> None:
         """Somebody waits: what has come is a segment with the next frame if players can begin with it, and up
-        to the next key frame segments are short, and longer from one to the next: hls.js loads the second as
-        a whole, and no parts where the last segments are very short.
+        to the next key frame segments are short, for hls.js loads the second and the third as a whole; then
+        longer from one to the next, for it loads no parts where the last segments are very short.
         """
         self._hasty = True
-        self._haste = self._plan.part_hold_back or 1.0
+        self._haste, self._hurried = self._plan.part_hold_back or 1.0, 0
 
     def add_event(self, box: bytes) -> None:
         """A whole emsg box, for the part in the making; what is too much is left out."""
@@ -196,7 +198,8 @@ class Segmenter:
             self._end_segment(time)
             self._hasty = False
         elif self._hasty and self._in_haste():
-            self._haste *= 1.0 if self._keyed else _PATIENTER
+            self._hurried += 1
+            self._haste *= _PATIENTER if self._hurried >= _AS_A_WHOLE else 1.0
             self._end_segment(time)
         elif self._too_long(time + sample.duration):
             if not sample.is_sync:
@@ -269,12 +272,17 @@ class Segmenter:
         return end - begins >= (self._plan.target_duration + 0.49) * self._lead_scale
 
     def _in_haste(self) -> bool:
-        """Whether the segment in the making is long enough, and little of its GOP would not be left."""
+        """Whether the segment in the making is long enough: up to the next key frame is not much left then, or
+        as much as there is.
+        """
         begins = self._segment_begins
-        if begins is None or self._ends - begins < self._haste * self._lead_scale:
+        if begins is None:
             return False
+        lasts, least = (self._ends - begins) / self._lead_scale, self._plan.part_hold_back or 1.0
         left = self._plan.key_frames - (self._ends - self._key_at) / self._lead_scale
-        return self._keyed or not 0.0 < left < (self._plan.part_hold_back or 1.0)
+        if self._keyed or left <= 0.0 or left >= least:
+            return lasts >= self._haste
+        return lasts + left > 1.5 * least and lasts >= left
 
     def _begin_segment(self, time: int, *, independent: bool) -> None:
         seconds = time / self._lead_scale
