@@ -272,8 +272,8 @@ class Segmenter:
         return end - begins >= (self._plan.target_duration + 0.49) * self._lead_scale
 
     def _in_haste(self) -> bool:
-        """Whether the segment in the making is long enough: up to the next key frame is not much left then, or
-        as much as there is.
+        """Whether the segment in the making is long enough: as far from the next key frame as it wants to be, or
+        as long as what is left up to there.
         """
         begins = self._segment_begins
         if begins is None:
