@@ -265,6 +265,8 @@ def _listening(variant: Variant, port: int) -> list[str]:
 
 def _is_known(setting: str, template: str) -> bool:
     section, _, key = setting.partition("=")[0].rpartition(".")
+    # The tables of all apps have the same keys.
+    section = re.sub(r"^apps\.[^.]+", "apps.NAME", section)
     return f"[{section}]" in template and f"{key} =" in template
 
 

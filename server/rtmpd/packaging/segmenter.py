@@ -272,9 +272,7 @@ class Segmenter:
         return end - begins >= (self._plan.target_duration + 0.49) * self._lead_scale
 
     def _in_haste(self) -> bool:
-        """Whether the segment in the making is long enough: as far from the next key frame as it wants to be, or
-        as long as what is left up to there.
-        """
+        """Whether the segment in the making is long enough: near a key frame as long as that is far."""
         begins = self._segment_begins
         if begins is None:
             return False
