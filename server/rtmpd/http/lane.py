@@ -31,6 +31,8 @@ _NOTHING: Final = Kind({"Content-Type": "text/plain; charset=utf-8", "Cache-Cont
 _MOST_BLOCKS: Final = 4
 _BLOCK_BYTES: Final = 2048
 """Kinds of requests that are known on a connection, and how long their headers may be."""
+_MOST_TURNS: Final = 4
+"""Of the loop, for which aiohttp may still be busy with what it has answered."""
 _OF_A_PART: Final = ("Range", "If-Range", "If-None-Match", "If-Modified-Since", "If-Match", "Expect")
 """With one of these it is no plain request."""
 
@@ -78,6 +80,9 @@ class Road(Protocol):
     def hear(self, data: bytes, /) -> None:
         """Have aiohttp read."""
 
+    def come_back(self) -> None:
+        """Have the lane go on in the next turn of the loop."""
+
     def begin_waiting(self) -> None:
         """What was asked is answered later."""
 
@@ -88,7 +93,18 @@ class Road(Protocol):
 class Lane:
     """Of one connection."""
 
-    __slots__ = ("_answerer", "_blocks", "_budget", "_heard", "_open", "_queue", "_road", "_wait", "viewer")
+    __slots__ = (
+        "_answerer",
+        "_blocks",
+        "_budget",
+        "_heard",
+        "_open",
+        "_queue",
+        "_road",
+        "_turns",
+        "_wait",
+        "viewer",
+    )
 
     def __init__(self, road: Road, answerer: Answerer | None, budget: MemoryBudget) -> None:
         self._road = road
@@ -101,6 +117,8 @@ class Lane:
         """The headers of what aiohttp was given last."""
         self._queue = b""
         """What has come behind a request that waits for its answer."""
+        self._turns = 0
+        """For which what is in the queue has waited for aiohttp."""
         self._wait: Wait | None = None
         self.viewer: Viewer | None = None
         """Whose playlist was asked for last on this connection."""
@@ -192,9 +210,19 @@ class Lane:
             self._open = False
             return False
         self._heard = b""
-        if not self._road.is_idle:
-            return self._leave(head.block)
         known = self._blocks.get(head.block)
+        if not self._road.is_idle:
+            # Whoever has read all of a long answer may ask on before aiohttp knows that it is written. Left to
+            # aiohttp, which would write the next as slowly, it would be so for ever.
+            if known is None or self._turns >= _MOST_TURNS:
+                self._turns = 0
+                return self._leave(head.block)
+            self._turns += 1
+            self._queue = data
+            self._road.hold(len(data))
+            self._road.come_back()
+            return True
+        self._turns = 0
         if known is None:
             if head.target:
                 self._heard = head.block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from rtmpd.engine.origin import Origin
@@ -68,6 +69,9 @@ class HttpVisit(Visit):
     def hold(self, size: int) -> None:
         self.connection.hold(size)
         self.connection.check_waiting()
+
+    def come_back(self) -> None:
+        asyncio.get_running_loop().call_soon(self.lane.go_on)
 
     def begin_waiting(self) -> None:
         self.connection.begin_waiting()
