@@ -212,7 +212,7 @@ class Lane:
         self._heard = b""
         known = self._blocks.get(head.block)
         if not self._road.is_idle:
-            # Whoever has read all of a long answer may ask on before aiohttp knows that it is written. Left to
+            # Whoever has read a long answer may ask on before aiohttp knows that it is written. Left to
             # aiohttp, which would write the next as slowly, it would be so for ever.
             if known is None or self._turns >= _MOST_TURNS:
                 self._turns = 0
