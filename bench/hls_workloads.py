@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any, Final, TypeVar, cast
 
+from stand_ins import EmptyTransport, NullPublisher, NullSink, Unplanned
+
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
@@ -21,7 +23,7 @@ from rtmpd.engine.mp4_wire import Mp4Wire, Mp4Wish
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.registry import Registry
-from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.http.hls import Hls
 from rtmpd.http.hls_answers import HlsAnswers
@@ -66,16 +68,6 @@ _AGENT: Final = (
 )
 
 
-class _Nobody:
-    """Who publishes and is never told anything, and a flush that nobody runs."""
-
-    def cancel(self) -> None:
-        pass
-
-    def close(self, reason: CloseReason) -> None:
-        raise AssertionError(f"closed: {reason}")
-
-
 class Studio:
     """An encoder that sends the same group of pictures again and again, in its own time."""
 
@@ -85,10 +77,10 @@ class Studio:
         self._sent = 0.0
         self._packets_per_flush = packets_per_flush
         self._media = gop[_HEADERS:]
-        self._flusher = Flusher(lambda _: _Nobody(), lambda _, __: _Nobody(), self.clock, self.clock)
+        self._flusher = Flusher(lambda _: Unplanned(), lambda _, __: Unplanned(), self.clock, self.clock)
         self.stats = ServerStats()
         self.registry = Registry(self._flusher, self.stats, EngineLimits(merge_window=0.0))
-        self._publication = self.registry.claim(_KEY, _Nobody(), NOBODY, self.now)
+        self._publication = self.registry.claim(_KEY, NullPublisher(), NOBODY, self.now)
         for message in gop[:_HEADERS]:
             self._publication.receive(_copy(message, 0), self.now)
 
@@ -161,12 +153,11 @@ def fragments(studio: Studio) -> Callable[[], object]:
     return run
 
 
-class _Page:
+class _Page(NullSink, EmptyTransport):
     """Is written fragments, and always ready for more."""
 
-    wire_format = Mp4Wire(framed=True)
-
     def __init__(self) -> None:
+        super().__init__(Mp4Wire(framed=True))
         self.written = 0
 
     def write(self, data: bytes) -> None:
@@ -174,21 +165,6 @@ class _Page:
 
     def write_all(self, images: Sequence[bytes]) -> None:
         self.written += sum(map(len, images))
-
-    def stream_started(self) -> None:
-        pass
-
-    def stream_ended(self) -> None:
-        pass
-
-    def close(self, reason: CloseReason) -> None:
-        raise AssertionError(f"closed: {reason}")
-
-    def backlog(self) -> int:
-        return 0
-
-    def abort(self, reason: CloseReason) -> None:
-        raise AssertionError(f"aborted: {reason}")
 
 
 def answers(studio: Studio, part: float, viewers: int) -> tuple[Callable[[], object], int]:

@@ -5,11 +5,12 @@ Every workload is made of the same two seconds of a 1.1 Mbit/s stream: 146 packe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 
 from hls_workloads import Studio, answers, fragments, packaging
+from stand_ins import EmptyTransport, NullPublisher, NullSink, Unplanned
 
 from rtmpd.access.guard import Guard
 from rtmpd.access.keys import Key, KeyRing, digest_of
@@ -23,7 +24,7 @@ from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import AUDIO, VIDEO, RtmpWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
-from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.decode_time import StreamTime
@@ -173,64 +174,22 @@ def _session(gop: list[Message], chunk_size: int) -> Callable[[], object]:
     return run
 
 
-class _NullSink:
-    """A player that is always ready."""
-
-    def __init__(self) -> None:
-        self.wire_format = RtmpWire(65536, _STREAM_ID)
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def write_all(self, images: Sequence[bytes]) -> None:
-        pass
-
-    def stream_started(self) -> None:
-        pass
-
-    def stream_ended(self) -> None:
-        pass
-
-    def close(self, reason: CloseReason) -> None:
-        raise AssertionError(f"closed: {reason}")
-
-
-class _EmptyTransport:
-    """One that is never full."""
-
-    def backlog(self) -> int:
-        return 0
-
-    def abort(self, reason: CloseReason) -> None:
-        raise AssertionError(f"aborted: {reason}")
-
-
-class _NullPublisher:
-    def close(self, reason: CloseReason) -> None:
-        raise AssertionError(f"closed: {reason}")
-
-
-class _Unplanned:
-    """A flush that nobody runs: the workloads flush when they mean to."""
-
-    def cancel(self) -> None:
-        pass
-
-
 def _publication() -> tuple[Registry, Flusher, Publication]:
-    flusher = Flusher(lambda _: _Unplanned(), lambda _, __: _Unplanned(), lambda: _NOW, lambda: _NOW)
+    flusher = Flusher(lambda _: Unplanned(), lambda _, __: Unplanned(), lambda: _NOW, lambda: _NOW)
     registry = Registry(flusher, ServerStats(), EngineLimits(merge_window=0.0))
-    return registry, flusher, registry.claim(StreamKey("live", "cam"), _NullPublisher(), NOBODY, _NOW)
+    return registry, flusher, registry.claim(StreamKey("live", "cam"), NullPublisher(), NOBODY, _NOW)
 
 
 def _outlet(registry: Registry) -> Outlet:
     """A transport that is never full."""
-    return Outlet(registry.outlets, _EmptyTransport())
+    return Outlet(registry.outlets, EmptyTransport())
 
 
 def _attach(registry: Registry, outlet: Outlet) -> Subscription:
     """One more player."""
-    return registry.attach(StreamKey("live", "cam"), _NullSink(), outlet, PlayOptions(), _NOW)
+    return registry.attach(
+        StreamKey("live", "cam"), NullSink(RtmpWire(65536, _STREAM_ID)), outlet, PlayOptions(), _NOW
+    )
 
 
 def _engine(gop: list[Message], players: int) -> Callable[[], object]:
