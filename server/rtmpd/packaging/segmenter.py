@@ -272,7 +272,7 @@ class Segmenter:
         return end - begins >= (self._plan.target_duration + 0.49) * self._lead_scale
 
     def _in_haste(self) -> bool:
-        """Whether the segment in the making is long enough: near a key frame as long as that is far."""
+        """Whether the segment in the making ends: what is left up to a key frame is one, or two halves."""
         begins = self._segment_begins
         if begins is None:
             return False

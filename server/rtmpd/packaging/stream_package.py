@@ -126,7 +126,6 @@ class StreamPackage(Package):
         while items := self._tap.take():
             for item in items:
                 self._take(item)
-            self._charge_pending()
         self._settle()
         self._charge_pending()
 
