@@ -16,6 +16,7 @@ from rtmpd.http.answers import Origins
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.hls_waits import MOST_PER_NETWORK
 from rtmpd.http.server import HttpRules
+from rtmpd.http.visit import HttpVisit
 from rtmpd.net.proxies import TrustedProxies
 from rtmpd.reasons import Refusal
 from rtmpd.serving.server import ConnectionLimits
@@ -96,6 +97,22 @@ async def test_spellings_of_a_stream_are_charged_and_not_endless(monkeypatch: py
             assert watcher.status == 200
         assert {len(folder) for folder in there.hls._folders} == {11, 12, 13, 1024}
         assert there.house.registry.budget.partial_bytes > held + 1024
+
+
+@pytest.mark.parametrize(("turns", "by_aiohttp"), [(2, 0), (1000, 1)])
+async def test_who_asks_while_aiohttp_still_writes_is_waited_for_and_not_for_long(
+    monkeypatch: pytest.MonkeyPatch, turns: int, by_aiohttp: int
+) -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        text = await watcher.playlist()
+        await watcher.playlist()
+        before = read_by_aiohttp(there)
+        busy = iter(range(turns))
+        monkeypatch.setattr(HttpVisit, "is_idle", property(lambda _: next(busy, None) is None))
+        assert await watcher.playlist() == text
+        assert read_by_aiohttp(there) - before == by_aiohttp
 
 
 async def test_another_page_gets_nothing_by_what_is_known_of_one_that_may() -> None:
