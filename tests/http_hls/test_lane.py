@@ -115,6 +115,20 @@ async def test_who_asks_while_aiohttp_still_writes_is_waited_for_and_not_for_lon
         assert read_by_aiohttp(there) - before == by_aiohttp
 
 
+async def test_what_is_asked_first_while_aiohttp_still_writes_is_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        busy = iter(range(2))
+        monkeypatch.setattr(HttpVisit, "is_idle", property(lambda _: next(busy, None) is None))
+        before = read_by_aiohttp(there)
+        for _ in range(3):
+            await watcher.playlist()
+        assert read_by_aiohttp(there) - before == 1
+
+
 async def test_another_page_gets_nothing_by_what_is_known_of_one_that_may() -> None:
     rules = HttpRules(origins=Origins(frozenset({PAGE})))
     async with hls_site(rules) as there:

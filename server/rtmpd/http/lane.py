@@ -210,21 +210,19 @@ class Lane:
             self._open = False
             return False
         self._heard = b""
-        known = self._blocks.get(head.block)
-        if not self._road.is_idle:
-            # Whoever has read a long answer may ask on before aiohttp knows that it is written. Left to
-            # aiohttp, which would write the next as slowly, it would be so for ever.
-            if known is None or self._turns >= _MOST_TURNS:
-                self._turns = 0
-                return self._leave(head.block)
+        is_idle = self._road.is_idle
+        if not is_idle and self._turns < _MOST_TURNS:
+            # Whoever is quick asks on before aiohttp knows that it has answered. Left to aiohttp, what is
+            # asked would not be learned, and the next come as early: it would be so for ever.
             self._turns += 1
             self._queue = data
             self._road.hold(len(data))
             self._road.come_back()
             return True
         self._turns = 0
-        if known is None:
-            if head.target:
+        known = self._blocks.get(head.block)
+        if known is None or not is_idle:
+            if is_idle and head.target:
                 self._heard = head.block
             return self._leave(head.block)
         if self._answerer is None or not self._road.may_ask(known.origin, COST):
