@@ -121,9 +121,10 @@ async def test_what_is_asked_first_while_aiohttp_still_writes_is_learned(
     async with hls_site() as there:
         await there.encoder()
         watcher = await there.viewer()
+        before = read_by_aiohttp(there)
+        watcher.browser = await there.site.browser()
         busy = iter(range(2))
         monkeypatch.setattr(HttpVisit, "is_idle", property(lambda _: next(busy, None) is None))
-        before = read_by_aiohttp(there)
         for _ in range(3):
             await watcher.playlist()
         assert read_by_aiohttp(there) - before == 1
