@@ -40,7 +40,7 @@ _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
 _TAKE_TIME: Final = 30.0
 """The same for the end of an answer that has a length. How much of it TLS still has nobody can tell."""
-_REQUEST_COST: Final = 10
+_REQUEST_COST: Final = 12
 """Of one request, in the units of ``Limits.max_command_cost``."""
 _CHATTER: Final = 1024.0
 """Bytes a second that a player may say, who has nothing to say but pongs; and this at once:"""
