@@ -306,15 +306,10 @@ async def test_clients_of_a_proxy_do_not_pay_for_each_other() -> None:
 
 
 async def test_who_leaves_while_it_waits_for_its_turn_plays_nothing() -> None:
-    limits = ConnectionLimits(max_command_cost_per_address=100)
+    limits = ConnectionLimits(max_command_cost_per_address=1)
     async with site(connections=limits) as there:
-        browser = await there.browser()
-        for _ in range(11):
-            browser.ask("/nothing")
-        for _ in range(11):
-            await browser.head()
-            await browser.body()
-        browser.ask(PATH)
+        browser = (await there.browser()).ask(PATH)
+        await eventually(lambda: there.house.connections)
         (connection,) = there.house.connections
         await eventually(lambda: connection.is_answered)
         browser.writer.close()
