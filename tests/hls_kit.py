@@ -138,6 +138,11 @@ class Watcher:
         return re.findall(r"[\w-]+\.mp4", self.text)
 
     @property
+    def parts(self) -> list[str]:
+        """The same of parts alone."""
+        return re.findall(r'EXT-X-PART:[^\n]*URI="([^"]+)"', self.text)
+
+    @property
     def hinted(self) -> str:
         found = re.search(r'PRELOAD-HINT:TYPE=PART,URI="([^"]+)"', self.text)
         assert found

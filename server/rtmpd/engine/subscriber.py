@@ -275,6 +275,10 @@ class Subscription(Member):
 
     # Below: called by Audience, Fanout and Outlet.
 
+    def note_fetched(self, size: int) -> None:
+        """So much goes to it aside, and is counted of its stream there."""
+        self._bytes_out += size
+
     def move(self, seat: Seat, fanout: Fanout) -> None:
         """Go on there as who joins, with ``join``."""
         if seat is not self.seat:
@@ -338,7 +342,7 @@ class Subscription(Member):
 
     def _write_burst(self, images: list[bytes], opening: Opening, now: float) -> None:
         size = sum([len(image) for image in images])
-        self.note_written(size, opening.head_messages + opening.messages)
+        self._note_written(size, opening.head_messages + opening.messages)
         if opening.messages and not self._started:
             self._started = True
             self.seat.note_started(self, now)
@@ -351,7 +355,7 @@ class Subscription(Member):
         if not image:
             return
         size = len(image)
-        self.note_written(size, len(packets))
+        self._note_written(size, len(packets))
         self.outlet.wrote(now, size, size if alone else 0)
         if not self._started and any(not packet.flags & CACHED_HEADER for packet in packets):
             self._started = True
@@ -365,8 +369,7 @@ class Subscription(Member):
             self._sync.synced = True
         return self._sync
 
-    def note_written(self, size: int, messages: int) -> None:
-        """So much was handed to its sink, or went to it aside."""
+    def _note_written(self, size: int, messages: int) -> None:
         self._bytes_out += size
         self.seat.books.count_out(size, messages)
 
@@ -420,8 +423,7 @@ class Subscription(Member):
 
     def _admit(self, packet: Packet, congestion: Congestion | None, room: int, now: float) -> bool:
         """Whether a packet that is no header may go to this sink; counts it when it is dropped."""
-        kind = packet.kind
-        if not self._wants(kind):
+        if not self._wants(kind := packet.kind):
             return False
         if kind == VIDEO:
             reason = self._video().admit(packet, self.seat.intake, congestion, room, now)

@@ -17,6 +17,7 @@ from rtmpd.serving.peer import ServerContext
 
 if TYPE_CHECKING:
     from rtmpd.packaging.package import Package
+    from rtmpd.packaging.rendition import Rendition
 
 _MOST_FOLDERS: Final = 10_000
 _LONGEST_FOLDER: Final = 1024
@@ -103,22 +104,21 @@ class Hls:
         place = self._folders.get(folder)
         return None if place is None or place.package.over else place
 
-    def note_file(self, place: Place, viewer: Viewer | None, size: int) -> None:
-        """So many bytes of media are sent; to ``viewer``, if it is known to whom."""
+    def note_file(self, place: Place, size: int) -> None:
+        """So many bytes of media are sent, to one of those who watch."""
         counts = self.counts
         counts.bytes_out += size
         count(counts.requests, "media")
-        if viewer is not None and not viewer.over and viewer.key == place.key:
-            viewer.note_sent(size)
-            return
         context = self.context()
         context.stats.bytes_out += size
         stream = context.registry.streams.get(place.key)
         if stream is not None:
             stream.stats.totals.bytes_out += size
 
-    def note_playlist(self, place: Place, viewer: Viewer | None, asked: int, size: int) -> None:
-        """A playlist of so many bytes is sent, for a request of ``asked``."""
+    def note_playlist(
+        self, place: Place, rendition: Rendition, viewer: Viewer | None, asked: int, size: int
+    ) -> None:
+        """The playlist of a rendition, of so many bytes, is sent for a request of ``asked``."""
         counts, context = self.counts, self.context()
         counts.bytes_out += size
         count(counts.requests, "playlist")
@@ -127,6 +127,7 @@ class Hls:
         context.stats.bytes_out += size
         if viewer is not None and not viewer.over:
             viewer.touch(now, asked)
+            viewer.offer(rendition.name, rendition.shelf.made_bytes)
             if not viewer.begun:
                 viewer.begin(now)
 

@@ -136,34 +136,30 @@ class HlsAnswers:
             if viewer is not None and viewer.dismissed:
                 raise watched_no_more()
         self._remember(asked, place)
-        asked.lane.viewer = viewer
         piece = place.playlist(rendition, wanted, viewer, gzip=takes_gzip(asked.request), in_time=in_time)
-        hls.note_playlist(place, viewer, len(asked.request.raw_path), len(piece.body))
+        hls.note_playlist(place, rendition, viewer, len(asked.request.raw_path), len(piece.body))
         return _answer(asked, piece)
 
     async def _file(self, asked: Asked, place: Place, name: str) -> web.StreamResponse:
-        viewer = asked.lane.viewer
         if place.terms.cdn_secret:
             _check_cdn(asked, place.terms)
         elif place.terms.protect:
-            viewer = await self._viewer(asked, read_directives(_query(asked)).token, place.key)
+            await self._viewer(asked, read_directives(_query(asked)).token, place.key)
         if place.holds_back(name) and (owner := place.package.owner(name)) is not None:
             await self._wait(asked, owner, lambda: not place.holds_back(name))
         piece = place.file(name)
         if piece is None:
-            return await self._from_drive(asked, place, name, viewer)
+            return await self._from_drive(asked, place, name)
         self._remember(asked, place)
-        self._hls.note_file(place, viewer, len(piece.body))
+        self._hls.note_file(place, len(piece.body))
         return _answer(asked, piece)
 
-    async def _from_drive(
-        self, asked: Asked, place: Place, name: str, viewer: Viewer | None
-    ) -> web.StreamResponse:
+    async def _from_drive(self, asked: Asked, place: Place, name: str) -> web.StreamResponse:
         piece = await _stored(asked, place, name)
         if piece is None:
             return plain(HTTPStatus.NOT_FOUND, "This part of the stream is kept no more, or never was.")
         size = len(piece.body)
-        self._hls.note_file(place, viewer, size)
+        self._hls.note_file(place, size)
         answer = _answer(asked, piece)
         answer.headers.update(asked.connection.session.shared)
         budget = self._hls.context().registry.budget

@@ -49,34 +49,32 @@ class QuickHls:
     # Inside
 
     def _file(self, lane: Lane, place: Place, name: str, query: str, known: Known) -> bool:
-        viewer = lane.viewer
-        if place.terms.protect and not place.terms.cdn_secret:
-            viewer = self._hls.viewers.find(read_directives(query).token, place.key)
-            if viewer is None:
+        terms = place.terms
+        if terms.protect and not terms.cdn_secret:
+            token = read_directives(query).token
+            if self._hls.viewers.find(token, place.key) is None:
                 return False
         if place.package.file(name) is not None:
-            self._send_file(lane, place, name, viewer, known, in_time=True)
+            self._send_file(lane, place, name, known, in_time=True)
             return True
         owner = place.package.owner(name) if place.holds_back(name) else None
         if owner is None:
             return False
 
         def done(in_time: bool) -> None:
-            self._send_file(lane, place, name, viewer, known, in_time=in_time)
+            self._send_file(lane, place, name, known, in_time=in_time)
 
         waits = self._hls.waits
         lane.wait(waits.begin(owner, known.origin.network, lambda: not place.holds_back(name), done))
         return True
 
-    def _send_file(
-        self, lane: Lane, place: Place, name: str, viewer: Viewer | None, known: Known, *, in_time: bool
-    ) -> None:
+    def _send_file(self, lane: Lane, place: Place, name: str, known: Known, *, in_time: bool) -> None:
         piece = place.file(name)
         if piece is None:
             text = "This part of the stream has not come." if in_time else "This part does not come in time."
             lane.refuse(HTTPStatus.NOT_FOUND, text, known)
             return
-        self._hls.note_file(place, viewer, len(piece.body))
+        self._hls.note_file(place, len(piece.body))
         lane.write(piece, known)
 
     def _playlist(self, lane: Lane, place: Place, name: str, query: str, known: Known, size: int) -> bool:
@@ -88,7 +86,6 @@ class QuickHls:
             return False
         if viewer is None and (not place.terms.cdn_secret or place.terms.pull_patience):
             return False
-        lane.viewer = viewer
         send = partial(self._send_playlist, lane, place, rendition, wanted, viewer, known, size)
         if place.has(rendition, wanted):
             send(in_time=True)
@@ -117,5 +114,5 @@ class QuickHls:
             lane.refuse(HTTPStatus.FORBIDDEN, watched_no_more().description, known)
             return
         piece = place.playlist(rendition, wanted, viewer, gzip=known.gzip, in_time=in_time)
-        self._hls.note_playlist(place, viewer, size, len(piece.body))
+        self._hls.note_playlist(place, rendition, viewer, size, len(piece.body))
         lane.write(piece, known)

@@ -70,6 +70,8 @@ class Viewer:
         self._context = context
         self._forget = forget
         self._bytes_in = 0
+        self._offered: dict[str, int] = {}
+        """Bytes of media that there were of renditions when it was told of them last."""
         self._over = False
         self.dismissed = False
         """It has ended, and not because it has left: what it has asked for is not answered any more."""
@@ -123,9 +125,13 @@ class Viewer:
         """It is given a playlist with media in it."""
         self._subscription.join(now, aside=True)
 
-    def note_sent(self, size: int) -> None:
-        """It was sent so many bytes."""
-        self._subscription.note_written(size, 0)
+    def offer(self, rendition: str, made: int) -> None:
+        """It is told of all media that there are of a rendition, ``made`` bytes since its begin: what of that
+        it has not known it fetches, on whatever connection, and by way of whatever cache.
+        """
+        before = self._offered.get(rendition, made)
+        self._subscription.note_fetched(made - before if made >= before else made)
+        self._offered[rendition] = made
 
     def look(self, now: float, patience: float) -> None:
         """End it where its time is up, or it has not been seen for ``patience`` seconds."""

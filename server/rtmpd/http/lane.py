@@ -20,7 +20,6 @@ from rtmpd.http.pieces import Kind, Piece
 from rtmpd.net.http import web
 
 if TYPE_CHECKING:
-    from rtmpd.http.hls_viewer import Viewer
     from rtmpd.http.hls_waits import Wait
 
 COST: Final = 1
@@ -103,7 +102,6 @@ class Lane:
         "_road",
         "_turns",
         "_wait",
-        "viewer",
     )
 
     def __init__(self, road: Road, answerer: Answerer | None, budget: MemoryBudget) -> None:
@@ -120,8 +118,6 @@ class Lane:
         self._turns = 0
         """For which what is in the queue has waited for aiohttp."""
         self._wait: Wait | None = None
-        self.viewer: Viewer | None = None
-        """Whose playlist was asked for last on this connection."""
 
     # For the connection
 
@@ -153,7 +149,6 @@ class Lane:
         self._budget.charge_partials(-sum(map(len, self._blocks)))
         self._blocks.clear()
         self._queue = self._heard = b""
-        self.viewer = None
 
     # For who answers
 

@@ -128,6 +128,8 @@ class Shelf:
         self.seconds = 0.0
         """Of the listed segments that are whole."""
         self.held_bytes = 0
+        self.made_bytes = 0
+        """Of all parts so far."""
         self.inits: dict[int, bytes] = {}
         """Init segments by number."""
         self._keyless = 0
@@ -173,6 +175,7 @@ class Shelf:
             segment.parts.append(Part(duration, independent, segment.size, len(data)))
             segment.fresh.append(data)
             segment.size += len(data)
+            self.made_bytes += len(data)
             segment.duration += duration
             self._hold(len(data) + PART_OVERHEAD_BYTES)
 
