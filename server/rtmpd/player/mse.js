@@ -4,13 +4,13 @@ import { Media, plays } from "./media.js";
 import { codecsOf } from "./words.js";
 
 const KEPT = 30; // Seconds behind what is shown.
-const LEAST_TARGET = 0.08; // Seconds that are left when something comes: less, and every hiccup is a stall.
+const LEAST_TARGET = 0.12; // Seconds that are left when something comes: less, and every hiccup is a stall.
 const MOST_TARGET = 2;
 const MORE = 0.05; // Seconds, behind a stall; or a third of what was left.
 const FAR = 2; // Seconds beyond the target from which it jumps.
 const SETTLING = 1500; // Milliseconds in which it jumps sooner: what comes first comes in a burst.
 const BURST = 0.3;
-const FASTER = [[0.5, 1.15], [0.2, 1.08], [0.05, 1.03]]; // So many seconds beyond the target it plays so much faster.
+const FASTER = [[0.2, 1.2], [0.1, 1.1], [0.05, 1.05]]; // So many seconds beyond the target it plays so much faster.
 const CALM = 20000; // Milliseconds without a stall, from which it dares to be a little nearer; twice as long behind each stall.
 const MOST_CALM = 640000;
 const PATIENCE = 5000; // Milliseconds until a connection is there: proxies that know no WebSockets may say nothing.
@@ -38,7 +38,7 @@ export class MseEngine {
     const { signal } = this.over;
     video.addEventListener("waiting", () => this.#stalled(), { signal });
     video.addEventListener("error", () => this.#broken(video.error), { signal });
-    this.timer = setInterval(() => this.#keepUp(), 200);
+    this.timer = setInterval(() => this.#keepUp(), 100);
     this.#connect(source.socket(".mp4", choice));
   }
 
@@ -202,6 +202,7 @@ export class MseEngine {
       this.calm = performance.now();
     }
     // What was left when it was least: right behind what has come there is always more.
+    if (this.left === Infinity && this.#ahead > this.target) return;
     const beyond = Math.min(this.left, this.#ahead) - this.target;
     this.left = Infinity;
     if (beyond > (this.#settles ? BURST : FAR)) video.currentTime += beyond;
