@@ -29,7 +29,8 @@ await onPage(origin, async (page) => {
           });
         };
         performance.setResourceTimingBufferSize(5000);
-        video.addEventListener("waiting", () => { if (begun) stalls.push(performance.now() / 1000); });
+        // Where hls.js goes to the live edge once more, that is no stall.
+        video.addEventListener("waiting", () => { if (begun && !video.seeking) stalls.push(performance.now() / 1000); });
         video.addEventListener("playing", () => { begun ||= performance.now() / 1000; });
         player.on(Hls.Events.ERROR, (_, what) => {
           errors.push(`${what.type} ${what.details} ${what.fatal} ${what.response?.code ?? ""}`);

@@ -12,7 +12,7 @@ from typing import Final
 from rtmpd.media.fmp4 import Run, Sample, fragment, init_segment
 from rtmpd.media.mp4_entries import Mp4Track
 from rtmpd.packaging.plan import LEAST, Plan
-from rtmpd.packaging.shelf import Shelf
+from rtmpd.packaging.shelf import FIRST, Shelf
 from rtmpd.packaging.stats import HlsStats, Overfull, cost
 
 _NEARLY: Final = 0.95
@@ -161,7 +161,7 @@ class Segmenter:
         if self._init < 0 or data != self._shelf.inits.get(self._init):
             self._init += 1
             self._shelf.keep_init(self._init, data)
-        self._broken = self._shelf.next > 0
+        self._broken = self._shelf.next > FIRST
         leader = tracks[0]
         self._lead_id, scale = leader.track_id, leader.timescale
         self._lead_scale = scale
@@ -285,7 +285,7 @@ class Segmenter:
     def _begin_segment(self, time: int, *, independent: bool) -> None:
         seconds = time / self._lead_scale
         if self._joins is not None:
-            self._shelf.join(max(self._joins.next - 1, 0), self._joins.breaks)
+            self._shelf.join(max(self._joins.next - 1, FIRST), self._joins.breaks)
             self._joins = None
         date = min(seconds + self.unix_offset, _LAST_DATE)
         self._shelf.begin(date, self._init, discontinuity=self._broken, independent=independent)

@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 from rtmpd.net.scratch import Written
 
+FIRST: Final = 1
+"""Number of the first segment: of one with number 0 hls.js forgets that it has the parts."""
 SEGMENT_OVERHEAD_BYTES: Final = 1024
 """What a segment costs beside its media: what the playlist says of it."""
 PART_OVERHEAD_BYTES: Final = 256
@@ -119,7 +121,7 @@ class Shelf:
         self._unlisted: deque[Segment] = deque()
         self.open: Segment | None = None
         """Has no end yet; behind all that are listed."""
-        self.next = 0
+        self.next = FIRST
         """Number of the segment that is begun next."""
         self.discontinuities = 0
         """Of segments that are listed no more."""
