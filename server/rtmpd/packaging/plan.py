@@ -40,8 +40,6 @@ class Plan:
     """What a part lasts; 0 where there are none."""
     part_target: float = 0.0
     """No part is longer."""
-    key_frames: float = 0.0
-    """How far apart those have been; 0 where nobody knows."""
 
     @property
     def part_hold_back(self) -> float:
@@ -93,6 +91,6 @@ def make_plan(frame: float, part: float, segment: float, key_frames: float | Non
         gops = max(1, ceil(0.95 * segment / key_frames)) if key_frames else 0
         target = max(round(gops * key_frames), ceil(segment))
     if not part or frame * _FEWEST_FPS > 1.001:
-        return Plan(segment, target, frame, key_frames=key_frames or 0.0)
+        return Plan(segment, target, frame)
     length = max(1, round(part / frame)) * frame
-    return Plan(segment, target, frame, length, ceil(length * SLACK * 1e5) / 1e5, key_frames or 0.0)
+    return Plan(segment, target, frame, length, ceil(length * SLACK * 1e5) / 1e5)

@@ -19,10 +19,6 @@ _NEARLY: Final = 0.95
 """Of the wished length of a segment: a key frame that comes so early ends it."""
 _MOST_EVENTS: Final = 16
 """Of one part."""
-_PATIENTER: Final = 1.5
-"""So much longer is each segment than the one before, where somebody waits for the next key frame:"""
-_AS_A_WHOLE: Final = 3
-"""behind so many."""
 _SILENT: Final = 3.0
 """Seconds by which other tracks may be ahead of the leader; then they go on without it."""
 _MOST_PART: Final = 16 * 1024 * 1024
@@ -93,10 +89,7 @@ class Segmenter:
         self.unix_offset = 0.0
         """Unix time less the time of the samples (s)."""
         self._hasty = False
-        """Up to the next key frame segments are short."""
-        self._haste, self._hurried = 0.0, 0
-        """As long as this at least (s)."""
-        self._key_at = 0
+        """The segment in the making ends as soon as players can begin with it."""
         self.long_gops = 0
         """Segments that begin without a key frame, because none came in time."""
         self.cut: Callable[[float, bool], None] | None = None
@@ -174,12 +167,10 @@ class Segmenter:
         self._starts, self._waits, self._cut_at = True, self._follows, None
 
     def hasten(self) -> None:
-        """Somebody waits: what has come is a segment with the next frame if players can begin with it, and up
-        to the next key frame segments are short, for hls.js loads the second and the third as a whole; then
-        longer from one to the next, for it loads no parts where the last segments are very short.
+        """Somebody waits: what has come is a segment with the next frame, if players can begin with it. What
+        follows up to the next key frame is another, without one.
         """
         self._hasty = True
-        self._haste, self._hurried = self._plan.part_hold_back or 1.0, 0
 
     def add_event(self, box: bytes) -> None:
         """A whole emsg box, for the part in the making; what is too much is left out."""
@@ -194,20 +185,14 @@ class Segmenter:
             if self._cut_at is None or not self._is_due(time, sample):
                 return
             self._waits = False
-        if self._segment_due(time, sample):
+        if self._segment_due(time, sample) or (self._hasty and self._enough_to_begin()):
             self._end_segment(time)
             self._hasty = False
-        elif self._hasty and self._in_haste():
-            self._hurried += 1
-            self._haste *= _PATIENTER if self._hurried >= _AS_A_WHOLE else 1.0
-            self._end_segment(time)
         elif self._too_long(time + sample.duration):
             if not sample.is_sync:
                 self._stats.long_gops += 1
                 self.long_gops += 1
             self._end_segment(time)
-        if sample.is_sync:
-            self._key_at = time
         if self._segment_begins is None:
             self._begin_segment(time, independent=sample.is_sync)
         if self._target:
@@ -271,16 +256,11 @@ class Segmenter:
             return False
         return end - begins >= (self._plan.target_duration + 0.49) * self._lead_scale
 
-    def _in_haste(self) -> bool:
-        """Whether the segment in the making ends: what is left up to a key frame is one, or two halves."""
+    def _enough_to_begin(self) -> bool:
+        """Whether players can begin with the segment in the making."""
         begins = self._segment_begins
-        if begins is None:
-            return False
-        lasts, least = (self._ends - begins) / self._lead_scale, self._plan.part_hold_back or 1.0
-        left = self._plan.key_frames - (self._ends - self._key_at) / self._lead_scale
-        if self._keyed or left <= 0.0 or left >= least:
-            return lasts >= self._haste
-        return lasts + left > 1.5 * least and lasts >= left
+        least = self._plan.part_hold_back or 1.0
+        return begins is not None and self._ends - begins >= least * self._lead_scale
 
     def _begin_segment(self, time: int, *, independent: bool) -> None:
         seconds = time / self._lead_scale
