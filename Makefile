@@ -63,9 +63,10 @@ $(COMPILED_VENV)/.dev: dist/.built
 	$(COMPILED_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
 	@touch $@
 
-# One more than there are cores: the tests spend half of their time waiting for servers and clients. Who has nothing left
-# takes tests of others, or the last minute would be that of one who has all that run a server.
-WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 3) + 1) --dist worksteal
+# Two more than there are cores: the tests spend half of their time waiting for servers and clients, and most of those who
+# do stand together, if they are not mixed. Who has nothing left takes tests of others.
+CORES := $(shell nproc 2>/dev/null || echo 3)
+WORKERS := $(shell expr $(CORES) + 2) --dist worksteal --mixed
 
 ELSEWHERE := not interop and not console and not fuzz and not types
 
@@ -126,8 +127,9 @@ fuzz: $(VENV)/.dev
 test-console: $(VENV)/.dev
 	$(BIN)/python -m pytest -m console -n 2 --dist worksteal
 
+# One more than there are cores: players must not stall.
 interop: $(VENV)/.dev
-	$(BIN)/python -m pytest -m interop -n $(WORKERS)
+	$(BIN)/python -m pytest -m interop -n $(shell expr $(CORES) + 1) --dist worksteal
 
 BENCH := startup fanout latency ingest join small_streams slow_players overload
 

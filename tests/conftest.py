@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import zlib
 from collections.abc import Generator
 
 import pytest
@@ -21,6 +22,19 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--mixed", action="store_true", help="modules in another order than that of their names")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Several processes share the cores best if some wait for servers and clients while others compute.
+
+    Modules that do either stand together by their names. All processes have to have them in the same order.
+    """
+    if config.getoption("mixed"):
+        items.sort(key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
 
 
 @pytest.fixture(scope="session", autouse=True)
