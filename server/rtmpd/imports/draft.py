@@ -63,6 +63,8 @@ class Draft:
         self.is_path = is_path
         """Whether an app, or a stream in one, can be called so."""
         self._settings: dict[KeyPath, _Setting] = {}
+        self._tables: set[KeyPath] = set()
+        """All that something was put into, or into a table of theirs."""
         self.left: list[Finding] = []
         """What was not mapped."""
         self.remarks: list[Finding] = []
@@ -72,7 +74,7 @@ class Draft:
 
     def put(self, path: Sequence[str], value: Value, place: Place) -> None:
         """A setting has that value; the first that says so holds, and another value is left."""
-        held = self._settings.setdefault(tuple(path), _Setting(value))
+        held = self._place(path, value)
         if held.value == value:
             held.places.append(place)
         else:
@@ -81,7 +83,7 @@ class Draft:
 
     def add(self, path: Sequence[str], items: Sequence[str], place: Place) -> None:
         """A list has these besides; each once."""
-        held = self._settings.setdefault(tuple(path), _Setting([]))
+        held = self._place(path, [])
         if isinstance(held.value, list):
             held.value = [*held.value, *(item for item in items if item not in held.value)]
             held.places.append(place)
@@ -99,7 +101,7 @@ class Draft:
 
     def has(self, *table: str) -> bool:
         """Whether anything was put into that table."""
-        return any(path[: len(table)] == table for path in self._settings)
+        return table in self._tables
 
     def goes_on(self, app: str) -> bool:
         """Whether anything is done with streams of that app, of any for ``*``, once somebody publishes."""
@@ -144,6 +146,11 @@ class Draft:
         """The settings as TOML."""
         return "\n".join(self._lines()[0]) + "\n"
 
+    def _place(self, path: Sequence[str], value: Value) -> _Setting:
+        """What is there already, or ``value`` from now on."""
+        self._tables.update(tuple(path[:length]) for length in range(1, len(path)))
+        return self._settings.setdefault(tuple(path), _Setting(value))
+
     def _lines(self) -> tuple[list[str], dict[int, KeyPath]]:
         """All of them, and what is set in which, counted from 1."""
         lines = [f"# {line}" if line else "#" for line in self._heading]
@@ -183,10 +190,14 @@ def _tables(
     tables: dict[KeyPath, list[tuple[KeyPath, _Setting]]] = {}
     for path, setting in settings.items():
         tables.setdefault(path[:-1], []).append((path, setting))
-    apps = list(dict.fromkeys(table[:2] for table in tables if table[0] == "apps"))
-    yield from ((table, found) for table, found in tables.items() if table[0] != "apps")
-    for app in apps:
-        yield from ((table, found) for table, found in sorted(tables.items()) if table[:2] == app)
+    apps: dict[KeyPath, list[KeyPath]] = {}
+    for table, found in tables.items():
+        if table[0] == "apps":
+            apps.setdefault(table[:2], []).append(table)
+        else:
+            yield table, found
+    for of_app in apps.values():
+        yield from ((table, tables[table]) for table in sorted(of_app))
 
 
 def _spell_places(places: Sequence[Place]) -> str:
