@@ -72,6 +72,18 @@ async def test_a_part_that_is_hinted_comes_when_it_is_there() -> None:
             assert body[4:8] in (b"moof", b"styp", b"emsg", b"prft")
 
 
+async def test_who_watches_is_no_stranger_however_it_is_answered() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        # As ffmpeg asks: never without aiohttp.
+        watcher = await there.viewer(Range="bytes=0-")
+        connections = there.house.stats.connections
+        assert connections["pending"] == 0
+        watcher.browser = await there.site.browser()
+        await watcher.playlist()
+        assert (connections["pending"], connections["playing"]) == (0, 2)
+
+
 async def test_who_watches_is_a_player_and_a_session_until_no_playlist_is_asked_for() -> None:
     async with hls_site() as there:
         encoder = await there.encoder()

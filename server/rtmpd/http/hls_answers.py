@@ -222,8 +222,9 @@ class HlsAnswers:
         return name_stream(wish.connect.app, wish.name, Action.PLAY, context.apps, context.limits)
 
     def _remember(self, asked: Asked, place: Place) -> None:
-        """It comes again, and then without aiohttp."""
+        """Who asks is no stranger, and asks again: then without aiohttp."""
         request, connection = asked.request, asked.connection
+        connection.identified("playing")
         self._hls.remember(request.raw_path.partition("?")[0].rpartition("/")[0], place)
         asked.lane.learn(request, connection.origin, connection.session.shared)
 
