@@ -57,6 +57,17 @@ class House:
         return [f"{each['protocol']} {each['url_template'].removesuffix('/{stream_key}')}" for each in ends]
 
 
+def test_what_was_typed_for_another_app_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    desk = House().desk
+    question = desk.read(written(request()))
+    typed = StreamKey("other", question.key)
+    told = desk.configure(question, typed, Caller("other", Origin(), "tv.example", False))
+    assert "Nothing is set up here" in told.decode()
+    (line,) = caplog.records
+    fields = line.__dict__["fields"]
+    assert (fields["app"], fields["stream"], fields["reason"]) == ("other", None, "no_ladder")
+
+
 def test_who_asks_by_https_is_sent_where_nobody_listens_in() -> None:
     plain, secure = "RTMP rtmp://tv.example/live", "RTMPS rtmps://tv.example:1936/live"
     assert House().urls() == [plain, secure]

@@ -91,7 +91,9 @@ class ObsDesk:
     def _decline(
         self, outcome: ConfigOutcome, text: str, question: Question, key: StreamKey, caller: Caller
     ) -> bytes:
-        self._tell_declined(caller, key, outcome, text)
+        # A name as it was typed may be the key of another app, which the URL does not name.
+        named = None if key.name == question.key.partition("?")[0] else key
+        self._tell_declined(caller, named, outcome, text)
         return refusal(text, question.schema)
 
     def _tell_declined(
