@@ -90,7 +90,8 @@ await attempt({
     for (const way of ["mse", "hls", "native"]) {
       const page = await open({ place: `${url}?via=${way}`, before: observe });
       await reach(page, "playing");
-      await watch(page);
+      // Chromium's own HLS gives up, and begins anew, where a stream has few segments yet.
+      await watch(page, way === "hls" ? 120 : 40);
       assert.deepEqual((await seen(page)).errors, [], way);
       await page.context().close();
     }

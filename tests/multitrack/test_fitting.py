@@ -137,6 +137,11 @@ def test_x264_has_its_key_frames_where_the_others_have_them() -> None:
     }
 
 
+def test_svt_av1_does_not_look_ahead_and_keeps_to_its_rate() -> None:
+    told = settings_of("ffmpeg_svt_av1", Codec.AV1, Family.X264, 800, 2)
+    assert told["ffmpeg_opts"] == "svtav1-params=pred-struct=1:rc=2"  # Low delay, constant bitrate.
+
+
 def test_quick_sync_does_not_look_ahead() -> None:
     # quirk(obs): by "low" it does, 30 frames.
     told = settings_of("obs_qsv11_v2", Codec.H264, Family.QSV, 800, 1)

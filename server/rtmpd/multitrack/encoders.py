@@ -65,7 +65,8 @@ _SETTINGS: Final[Mapping[Family, Mapping[str, Setting]]] = {
     Family.QSV: {"target_usage": "TU4", "latency": "ultra-low", "bframes": 0},
     Family.VAAPI: {"bf": 0},
 }
-_SVT_AV1: Final[Mapping[str, Setting]] = {"preset": 10}
+_SVT_AV1: Final[Mapping[str, Setting]] = {"preset": 10, "ffmpeg_opts": "svtav1-params=pred-struct=1:rc=2"}
+"""By itself it looks ahead for seconds, in which OBS holds all tracks back, and has no constant rate."""
 
 
 def family_of(question: Question) -> Family:
