@@ -84,6 +84,22 @@ async def test_who_watches_is_no_stranger_however_it_is_answered() -> None:
         assert (connections["pending"], connections["playing"]) == (0, 2)
 
 
+async def test_what_renditions_have_is_counted_once_for_a_viewer() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        await there.viewer()
+        (viewer,) = there.hls.viewers._by_session.values()
+        counted = []
+        # What there was is not fetched, what comes is; the last one is another's, which has begun anew.
+        for made in (50, 80, 80, 10):
+            viewer.offer("720p", made)
+            counted.append(viewer.figures().bytes_out)
+        assert counted == [0, 30, 30, 40]
+        for number in range(100):
+            viewer.offer(f"{number}p", 1)
+        assert len(viewer._offered) <= 32
+
+
 async def test_who_watches_is_a_player_and_a_session_until_no_playlist_is_asked_for() -> None:
     async with hls_site() as there:
         encoder = await there.encoder()

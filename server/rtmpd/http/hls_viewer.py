@@ -26,6 +26,8 @@ from rtmpd.serving.publishing import codecs, last_timestamp
 
 PROTOCOL: Final = "hls"
 """Of its session."""
+_MOST_OFFERED: Final = 32
+"""Renditions that are remembered: more than a stream has, whatever encoders that come and go call theirs."""
 _PLAY: Final = 1
 """In place of a message stream: there is one."""
 
@@ -130,6 +132,8 @@ class Viewer:
         it has not known it fetches, on whatever connection, and by way of whatever cache.
         """
         before = self._offered.get(rendition, made)
+        if len(self._offered) >= _MOST_OFFERED:
+            self._offered.clear()
         self._subscription.note_fetched(made - before if made >= before else made)
         self._offered[rendition] = made
 

@@ -202,7 +202,7 @@ export class MseEngine {
       this.calm = performance.now();
     }
     // What was left when it was least: right behind what has come there is always more.
-    if (this.left === Infinity && this.#ahead > this.target) return;
+    if (this.left === Infinity && this.#ahead > this.target) return; // Nothing has come since.
     const beyond = Math.min(this.left, this.#ahead) - this.target;
     this.left = Infinity;
     if (beyond > (this.#settles ? BURST : FAR)) video.currentTime += beyond;
