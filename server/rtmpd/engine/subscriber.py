@@ -273,11 +273,11 @@ class Subscription(Member):
             self._write_burst(images, opening, now)
         seat.place(self)
 
-    # Below: called by Audience, Fanout and Outlet.
-
     def note_fetched(self, size: int) -> None:
-        """So much goes to it aside, and is counted of its stream there."""
+        """It has had so much aside, which is counted of its stream where it is sent."""
         self._bytes_out += size
+
+    # Below: called by Audience, Fanout and Outlet.
 
     def move(self, seat: Seat, fanout: Fanout) -> None:
         """Go on there as who joins, with ``join``."""
