@@ -9,6 +9,7 @@ from pathlib import Path
 from hls_kit import FRAMES, hls_site, key
 from net_kit import eventually
 
+from rtmpd.engine.sources import Life
 from rtmpd.packaging.rules import HlsRules
 
 
@@ -135,6 +136,24 @@ async def test_who_watches_is_a_player_and_a_session_until_no_playlist_is_asked_
         assert "#EXTM3U" in await watcher.playlist()
         assert stats.players == 1
         assert stats.plays_total == 2
+
+
+async def test_who_comes_when_a_stream_that_has_ended_is_live_anew_is_shown_what_is_live() -> None:
+    async with hls_site(hls=HlsRules(segment=1.0, grace=0.0)) as there:
+        first = await there.encoder()
+        early = await there.viewer()
+        await first.client.close()
+        await eventually(lambda: there.house.stream().life is Life.IDLE)
+        there.packages.look()
+        assert "#EXT-X-ENDLIST" in await early.playlist()
+        await there.encoder()
+        # Who watches the old one has it until somebody comes.
+        assert "#EXT-X-ENDLIST" in await early.playlist()
+        late = await there.viewer()
+        assert "#EXT-X-ENDLIST" not in await late.playlist()
+        for name in late.files[:-1]:
+            await late.get(name)
+            assert late.status == 200
 
 
 async def test_requests_behind_one_that_waits_are_answered_in_their_order() -> None:

@@ -85,6 +85,23 @@ def test_what_is_not_live_is_missing_until_it_is():
     assert text(package).files == ["main.m3u8", "v2-main.m3u8"]
 
 
+def test_what_has_ended_and_is_live_anew_is_told_of_as_it_is_now():
+    studio, publications = both()
+    send(studio, publications, 4.0)
+    package = join(studio)
+    send(studio, publications, 4.0)
+    large = publications[0]
+    large.close(CloseReason.FINISHED)
+    studio.wait(RULES.grace + 2.0)
+    rendition = package.rendition("main")
+    assert rendition is not None
+    assert rendition.ended
+    studio.send(studio.house.publish(), FULL_HD)
+    again = join(studio)
+    assert again is package
+    assert again.rendition("main") is None
+
+
 def test_a_stream_of_variants_alone_is_there_too():
     studio = Studio(RULES)
     small = studio.house.publish(SMALL)

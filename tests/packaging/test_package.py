@@ -329,6 +329,23 @@ def test_the_end_is_told_after_a_grace_and_later_the_stream_begins_anew():
     assert package.over
 
 
+def test_a_publisher_who_is_back_and_has_sent_nothing_yet_has_not_ended():
+    studio = Studio(HlsRules(grace=10.0))
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    rendition = studio.main()
+    publication.close(CloseReason.FINISHED)
+    studio.wait(8.0)
+    again = studio.house.publish()
+    studio.wait(8.0)
+    assert not rendition.ended
+    again.close(CloseReason.FINISHED)
+    studio.wait(8.0)
+    assert not rendition.ended
+    studio.wait(3.0)
+    assert rendition.ended
+
+
 def test_what_nobody_asks_for_any_more_ends_and_costs_nothing():
     studio = Studio(HlsRules(idle=20.0))
     publication = studio.publish()

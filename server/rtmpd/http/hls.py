@@ -75,17 +75,17 @@ class Hls:
             self._forget(path)
 
     def find(self, key: StreamKey) -> Place | None:
-        """That stream, packaged from now on if it can be."""
+        """That stream as it is live now, packaged from now on if it can be."""
+        package = self._packages.find(key, self.context().clock())
+        if package is None:
+            return None
         place = self.known(key)
-        if place is None:
-            package = self._packages.find(key, self.context().clock())
-            if package is None:
-                return None
+        if place is None or place.package is not package:
             place = self._places[key] = Place(package, self.terms(key))
         return place
 
     def known(self, key: StreamKey) -> Place | None:
-        """That stream, if it is packaged already."""
+        """That stream, if it is packaged already: it may have ended, and be live anew."""
         place = self._places.get(key)
         return None if place is None or place.package.over else place
 

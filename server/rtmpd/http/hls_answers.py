@@ -124,7 +124,7 @@ class HlsAnswers:
             viewer = await self._cdn(asked, folder, terms)
         else:
             viewer = await self._viewer(asked, wanted.token, key)
-        place = hls.find(key)
+        place = hls.known(key) or hls.find(key)
         if place is None:
             return _nobody()
         rendition = place.package.rendition(name.removesuffix(PLAYLIST))

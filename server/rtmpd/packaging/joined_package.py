@@ -43,7 +43,7 @@ class JoinedPackage(Package):
         self._wanted_at = now
         for member in self._members.values():
             member.wanted(now)
-        if now - self._looked_at >= _LOOK_EVERY:
+        if now - self._looked_at >= _LOOK_EVERY or any(each.ended for each in self._members.values()):
             self._look(now)
 
     def multivariant(self, query: str = "") -> Rendered | None:

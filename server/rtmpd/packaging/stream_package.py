@@ -180,7 +180,6 @@ class StreamPackage(Package):
             self._take_media(item)
 
     def _take_media(self, packet: Packet) -> None:
-        self._ended_at = None
         found = self._feeds.take(packet)
         if found is not None:
             self._place(*found)
@@ -202,6 +201,7 @@ class StreamPackage(Package):
     def _pass(self, mark: Mark) -> None:
         match mark:
             case Mark.STARTED:
+                self._ended_at = None
                 self._break()
                 self._feeds.forget()
             case Mark.SWITCHED | Mark.GAP:
