@@ -102,6 +102,29 @@ await attempt({
     await watch(page);
   },
 
+  /** A picture that stands still for long while its stream is live is begun anew. */
+  async stands() {
+    await wish("publish");
+    const page = await open({
+      before: () => {
+        const known = new Set();
+        const dead = new Set();
+        const { appendBuffer } = SourceBuffer.prototype;
+        SourceBuffer.prototype.appendBuffer = function (data) {
+          known.add(this);
+          if (!dead.has(this)) appendBuffer.call(this, data);
+        };
+        window.freeze = () => known.forEach((each) => dead.add(each));
+      },
+    });
+    await reach(page, "playing");
+    await watch(page);
+    await page.evaluate(() => window.freeze());
+    await reach(page, "stalled");
+    await reach(page, "playing");
+    await watch(page);
+  },
+
   /** What is shown in place of an encoder is said. */
   async slate() {
     await wish("publish");

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.console
 KEY = "a-key-to-watch-with"
 
 
-@pytest.mark.parametrize("scenario", ["plays", "muted", "keys", "phone", "lacks"])
+@pytest.mark.parametrize("scenario", ["plays", "muted", "keys", "phone", "lacks", "stands"])
 def test_a_stream_is_watched(viewer: Browser, plain: Begin, scenario: str) -> None:
     with showing(plain, "apps.live.handover.grace=0") as (server, encoder):
         viewer.run(scenario, page_of(server), publish=encoder.publish, stop=encoder.stop)

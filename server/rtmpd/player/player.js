@@ -11,6 +11,8 @@ import { SAY, isAudio, playsNothing, playsWithout } from "./words.js";
 const ENGINES = [MseEngine, HlsEngine, NativeEngine];
 const HLS_FIRST = [HlsEngine, NativeEngine, MseEngine];
 const PATIENCE = 2500; // Milliseconds without a picture until it is asked why.
+const STANDS = 10; // Seconds without one, of what is live, until it is begun anew,
+const BEGINS = 30; // and in front of the first one: HLS may have to wait for whole segments.
 const LOOK = 15; // Seconds from one question to the next while all is well.
 const PAUSED = 30; // Seconds until a pause lets the connection go.
 const WAITS = [1, 2, 3, 5, 8, 10]; // Seconds between tries.
@@ -42,6 +44,8 @@ export class Player extends EventTarget {
     this.failed = 0;
     this.barred = undefined; // What keeps who may not watch, as an engine was told it.
     this.lacking = null;
+    this.shown = false; // This engine has shown a picture,
+    this.overdue = Infinity; // and the next one should be there by then, by performance.now().
     this.paused = false;
     this.over = new AbortController();
     this.video = h("video", { playsinline: true, "aria-label": title, tabindex: "-1" });
@@ -163,10 +167,15 @@ export class Player extends EventTarget {
     this.#learn(status);
     const { state } = status;
     if (this.engine !== null && state === "offline" && this.state === "stalled") this.#drop(); // It ends in silence.
-    if (this.engine !== null) {
+    const comes = ["live", "slate", "unknown"].includes(state);
+    const stands = comes && this.state === "stalled" && !this.paused;
+    const left = stands ? (this.overdue - performance.now()) / 1000 : LOOK;
+    if (this.engine !== null && left <= 0) {
+      this.#ended({ opened: this.shown, code: 0, reason: "", broken: true });
+    } else if (this.engine !== null) {
       this.#tell(state);
-      this.#later(LOOK);
-    } else if (["live", "slate", "holding", "unknown"].includes(state)) {
+      this.#later(Math.min(left, LOOK));
+    } else if (comes || state === "holding") {
       if (!(this.paused && this.began)) this.#start();
     } else if (state === "offline") {
       this.#show(this.began ? "over" : "offline");
@@ -197,6 +206,8 @@ export class Player extends EventTarget {
     const told = this.#ears();
     this.engine = new Engine(this.video, this.source, told, this.choice);
     told.engine = this.engine;
+    this.shown = false;
+    this.overdue = Infinity;
     this.#waiting();
     this.controls.update();
   }
@@ -242,7 +253,8 @@ export class Player extends EventTarget {
 
   #playing() {
     clearTimeout(this.stall);
-    this.began = true;
+    this.began = this.shown = true;
+    this.overdue = Infinity;
     this.tries = this.failed = 0;
     this.barred = undefined;
     this.video.removeAttribute("poster"); // It was the newest picture, once.
@@ -254,6 +266,7 @@ export class Player extends EventTarget {
   /** Nothing is shown: after a while somebody wants to know why. */
   #waiting() {
     clearTimeout(this.stall);
+    this.overdue = Math.min(this.overdue, performance.now() + (this.shown ? STANDS : BEGINS) * 1000);
     this.stall = setTimeout(() => {
       if (this.engine === null || this.paused || this.state === "tap") return;
       this.#show("stalled");
