@@ -117,6 +117,31 @@ def test_the_same_lines_at_two_rates_are_two_qualities() -> None:
     assert fitted(asked(fps="30"), both) == ["1280x720@30 3000"]
 
 
+def between_key_frames(ladder: Ladder, question: Question, family: Family) -> set[Fraction]:
+    """Seconds, as OBS makes them of what it is told: of frames it knows whole ones alone."""
+    rates = {each: Fraction(each.numerator, each.denominator) for each in fit(ladder, question, family)}
+    return {(each.gop or int(ladder.keyint * rate)) / rate for each, rate in rates.items()}
+
+
+@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize("keyint", [1, 2, 3])
+@pytest.mark.parametrize("fps", ["60", "60000/1001", "30000/1001", "25", "24000/1001", "144", "1"])
+def test_key_frames_of_all_tracks_come_together(family: Family, keyint: int, fps: str) -> None:
+    ladder = Ladder((Rung(1080, 6000), Rung(720, 3000, 30), Rung(480, 1500, 20), Rung(360, 800, 12)), keyint)
+    (seconds,) = between_key_frames(ladder, asked(fps=fps), family)
+    assert keyint / 2 < seconds < 2 * keyint
+
+
+def test_where_obs_counts_too_few_it_is_told_how_many_or_none_are_left_out() -> None:
+    ladder, ntsc = Ladder((Rung(720, 3000, 60), Rung(360, 800, 30))), asked(fps="60000/1001")
+    assert [each.gop for each in fit(ladder, asked(), Family.X264)] == [None, None]
+    assert [each.gop for each in fit(ladder, ntsc, Family.X264)] == [120, 60]
+    assert shown(fit(ladder, ntsc, Family.NVENC)) == ["1280x720@60000/1001 3000", "640x360@60000/1001 800"]
+    # What has no common number of frames near enough is not slowed down either.
+    odd = Ladder((Rung(720, 3000, 60), Rung(480, 900, 8.7), Rung(360, 800, 7.6), Rung(240, 400, 6.1)), 1)
+    assert {each.gop for each in fit(odd, ntsc, Family.X264)} == {None}
+
+
 def test_obs_30_calls_nvenc_otherwise() -> None:
     made = fit(
         Ladder((Rung(360, 800, codec=Codec.AV1), Rung(360, 800))), asked(version="30.2.3"), Family.NVENC
@@ -140,6 +165,13 @@ def test_x264_has_its_key_frames_where_the_others_have_them() -> None:
 def test_svt_av1_does_not_look_ahead_and_keeps_to_its_rate() -> None:
     told = settings_of("ffmpeg_svt_av1", Codec.AV1, Family.X264, 800, 2)
     assert told["ffmpeg_opts"] == "svtav1-params=pred-struct=1:rc=2"  # Low delay, constant bitrate.
+
+
+def test_frames_between_key_frames_are_told_behind_all_else() -> None:
+    h264 = settings_of("obs_x264", Codec.H264, Family.X264, 800, 2, 120)
+    av1 = settings_of("ffmpeg_svt_av1", Codec.AV1, Family.X264, 800, 2, 60)
+    assert (h264["keyint_sec"], h264["x264opts"]) == (2, "scenecut=0 keyint=120")
+    assert (av1["keyint_sec"], av1["ffmpeg_opts"]) == (2, "svtav1-params=pred-struct=1:rc=2:keyint=60")
 
 
 def test_quick_sync_does_not_look_ahead() -> None:

@@ -169,7 +169,7 @@ def _encoders(plan: Plan) -> tuple[_Encoder, ...]:
             width=video.width,
             height=video.height,
             framerate=_Rate(numerator=video.numerator, denominator=video.denominator),
-            settings=settings_of(video.encoder, video.codec, plan.family, video.kbps, keyint),
+            settings=settings_of(video.encoder, video.codec, plan.family, video.kbps, keyint, video.gop),
         )
         for video in plan.videos
     )

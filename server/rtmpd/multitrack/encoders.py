@@ -69,6 +69,12 @@ _SVT_AV1: Final[Mapping[str, Setting]] = {"preset": 10, "ffmpeg_opts": "svtav1-p
 """By itself it looks ahead for seconds, in which OBS holds all tracks back, and has no constant rate."""
 
 
+_GOP: Final = {"x264opts": " keyint=", "ffmpeg_opts": ":keyint="}
+"""What goes behind such a setting, and before a number of frames."""
+COUNTS_FRAMES: Final = frozenset({Family.X264})
+"""Those that can be told how many frames there are from key frame to key frame, and not seconds alone."""
+
+
 def family_of(question: Question) -> Family:
     """Whose encoders the machine of whoever asks has, as far as it says."""
     return Family.X264 if question.vendor is None else _VENDORS.get(question.vendor, Family.X264)
@@ -83,10 +89,16 @@ def choose(codec: Codec, question: Question, family: Family) -> tuple[str, Codec
     return identifier, made
 
 
-def settings_of(identifier: str, codec: Codec, family: Family, kbps: int, keyint: int) -> dict[str, Setting]:
-    """What the encoder is told."""
+def settings_of(
+    identifier: str, codec: Codec, family: Family, kbps: int, keyint: int, gop: int | None = None
+) -> dict[str, Setting]:
+    """What the encoder is told. ``keyint`` is seconds; ``gop`` frames, if it can be told."""
     told: dict[str, Setting] = {"rate_control": "CBR", "bitrate": kbps, "keyint_sec": keyint}
     if identifier == _IDS[Family.X264, Codec.AV1]:
-        return {**told, **_SVT_AV1}
-    profile = "high" if codec is Codec.H264 else "main"
-    return {**told, "profile": profile, **_SETTINGS[family]}
+        told |= _SVT_AV1
+    else:
+        told |= {"profile": "high" if codec is Codec.H264 else "main", **_SETTINGS[family]}
+    for name, words in _GOP.items():
+        if gop is not None and name in told:
+            told[name] = f"{told[name]}{words}{gop}"
+    return told

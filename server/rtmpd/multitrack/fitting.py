@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from fractions import Fraction
+from typing import Final, NamedTuple
 
-from rtmpd.multitrack.encoders import Family, choose
+from rtmpd.multitrack.encoders import COUNTS_FRAMES, Family, choose
+from rtmpd.multitrack.key_frames import come_together, common_gop, nearest_divisor
 from rtmpd.multitrack.ladder import Codec, Ladder, Rung
 from rtmpd.multitrack.question import Canvas, Question
 
@@ -29,13 +32,16 @@ class Video:
     """Of frames a second, as the next one."""
     denominator: int
     kbps: int
+    gop: int | None = None
+    """Frames from key frame to key frame, where OBS would count too few."""
 
 
 def fit(ladder: Ladder, question: Question, family: Family) -> tuple[Video, ...]:
     """The tracks, in the order of the ladder. None if not even the smallest keeps to the bitrate."""
     kept: dict[Rung, Video] = {}
+    pace = _pace(ladder, question.canvas, family)
     for rung in sorted(ladder.rungs, key=_kbps):
-        video, is_cut = _video(rung, question, family), rung.height > question.canvas.height
+        video, is_cut = _video(rung, question, family, pace), rung.height > question.canvas.height
         if not any(_does_for(each, video, is_cut=is_cut) for each in kept.values()):
             kept[rung] = video
     videos = [kept[rung] for rung in dict.fromkeys(ladder.rungs) if rung in kept]
@@ -69,23 +75,44 @@ def _kbps(each: Rung | Video) -> int:
     return each.kbps
 
 
-def _video(rung: Rung, question: Question, family: Family) -> Video:
+class _Pace(NamedTuple):
+    """When all tracks have a picture, and a key frame."""
+
+    divisors: Mapping[Rung, int]
+    """Of the frames of the canvas a track has every so-manieth."""
+    gop: int | None
+    """Frames of the canvas from key frame to key frame, where OBS has to be told."""
+
+
+def _pace(ladder: Ladder, canvas: Canvas, family: Family) -> _Pace:
+    keyint = ladder.keyint
+    divisors = {rung: _divisor(rung.fps, canvas) for rung in ladder.rungs}
+    wanted = divisors.values()
+    if come_together(canvas, keyint, wanted):
+        return _Pace(divisors, None)
+    gop = common_gop(canvas, keyint, wanted) if family in COUNTS_FRAMES else None
+    if gop is None:
+        fastest = min(wanted)
+        divisors = {rung: nearest_divisor(canvas, keyint, each, fastest) for rung, each in divisors.items()}
+    return _Pace(divisors, gop)
+
+
+def _video(rung: Rung, question: Question, family: Family, pace: _Pace) -> Video:
     """No picture is made larger: higher rungs get the lines of the canvas."""
     canvas = question.canvas
     height = _even(min(rung.height, canvas.height))
     width = _even(round(canvas.width * height / canvas.height))
     encoder, codec = choose(rung.codec, question, family)
-    numerator, denominator = _rate(rung.fps, canvas)
-    return Video(encoder, codec, width, height, numerator, denominator, rung.kbps)
+    divisor = pace.divisors[rung]
+    rate = Fraction(canvas.numerator, canvas.denominator * divisor)
+    gop = None if pace.gop is None else pace.gop // divisor
+    return Video(encoder, codec, width, height, rate.numerator, rate.denominator, rung.kbps, gop)
 
 
-def _rate(wanted: float, canvas: Canvas) -> tuple[int, int]:
-    """Frames a second: OBS skips whole ones, so it is what its canvas has by a whole number."""
+def _divisor(wanted: float, canvas: Canvas) -> int:
+    """OBS skips whole frames, so what it has a second is what its canvas has by a whole number."""
     there = canvas.numerator / canvas.denominator
-    divisor = max(math.ceil(there / (wanted * _ROUNDING)), 1) if wanted else 1
-    denominator = canvas.denominator * divisor
-    common = math.gcd(canvas.numerator, denominator)
-    return canvas.numerator // common, denominator // common
+    return max(math.ceil(there / (wanted * _ROUNDING)), 1) if wanted else 1
 
 
 def _even(pixels: int) -> int:
