@@ -45,13 +45,13 @@ def read(folder: Path) -> tuple[RawConfigParser, dict[str, object]]:
 
 
 def test_an_override_is_printed_for_the_obs_that_is_named(config: str) -> None:
-    how = ("--canvas", "1280x720", "--fps", "60000/1001", "--encoder", "nvenc", "--vod", "--channels", "6")
+    how = ("--canvas", "1280x720", "--fps", "50000/1000", "--encoder", "nvenc", "--vod", "--channels", "6")
     status, out, err = run_here("obs", "override", *how, "-c", config)
     assert (status, err) == (0, "")
     told = json.loads(out)
     first, second = told["encoder_configurations"]
     assert (first["type"], first["height"], second["height"]) == ("obs_nvenc_h264_tex", 720, 360)
-    assert second["framerate"] == {"numerator": 30000, "denominator": 1001}
+    assert second["framerate"] == {"numerator": 25, "denominator": 1}
     assert [each["channels"] for each in told["audio_configurations"]["vod"]] == [6]
 
 
