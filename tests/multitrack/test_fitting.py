@@ -135,8 +135,11 @@ def test_key_frames_of_all_tracks_come_together(family: Family, keyint: int, fps
 def test_where_obs_counts_too_few_it_is_told_how_many_or_none_are_left_out() -> None:
     ladder, ntsc = Ladder((Rung(720, 3000, 60), Rung(360, 800, 30))), asked(fps="60000/1001")
     assert [each.gop for each in fit(ladder, asked(), Family.X264)] == [None, None]
-    assert [each.gop for each in fit(ladder, ntsc, Family.X264)] == [120, 60]
-    assert shown(fit(ladder, ntsc, Family.NVENC)) == ["1280x720@60000/1001 3000", "640x360@60000/1001 800"]
+    for family in (Family.X264, Family.NVENC):
+        assert [each.gop for each in fit(ladder, ntsc, family)] == [120, 60]
+    together = ["1280x720@60000/1001 3000", "640x360@60000/1001 800"]
+    assert shown(fit(ladder, ntsc, Family.AMF)) == together
+    assert shown(fit(ladder, replace(ntsc, version="30.2.3"), Family.NVENC)) == together
     # What has no common number of frames near enough is not slowed down either.
     odd = Ladder((Rung(720, 3000, 60), Rung(480, 900, 8.7), Rung(360, 800, 7.6), Rung(240, 400, 6.1)), 1)
     assert {each.gop for each in fit(odd, ntsc, Family.X264)} == {None}
@@ -170,6 +173,8 @@ def test_svt_av1_does_not_look_ahead_and_keeps_to_its_rate() -> None:
 def test_frames_between_key_frames_are_told_behind_all_else() -> None:
     h264 = settings_of("obs_x264", Codec.H264, Family.X264, 800, 2, 120)
     av1 = settings_of("ffmpeg_svt_av1", Codec.AV1, Family.X264, 800, 2, 60)
+    nvenc = settings_of("obs_nvenc_hevc_tex", Codec.HEVC, Family.NVENC, 800, 2, 60)
+    assert (nvenc["keyint_sec"], nvenc["opts"]) == (2, "keyint=60")
     assert (h264["keyint_sec"], h264["x264opts"]) == (2, "scenecut=0 keyint=120")
     assert (av1["keyint_sec"], av1["ffmpeg_opts"]) == (2, "svtav1-params=pred-struct=1:rc=2:keyint=60")
 

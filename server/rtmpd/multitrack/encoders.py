@@ -67,12 +67,12 @@ _SETTINGS: Final[Mapping[Family, Mapping[str, Setting]]] = {
 }
 _SVT_AV1: Final[Mapping[str, Setting]] = {"preset": 10, "ffmpeg_opts": "svtav1-params=pred-struct=1:rc=2"}
 """By itself it looks ahead for seconds, in which OBS holds all tracks back, and has no constant rate."""
-
-
-_GOP: Final = {"x264opts": " keyint=", "ffmpeg_opts": ":keyint="}
-"""What goes behind such a setting, and before a number of frames."""
-COUNTS_FRAMES: Final = frozenset({Family.X264})
-"""Those that can be told how many frames there are from key frame to key frame, and not seconds alone."""
+_FRAMES: Final[Mapping[str, tuple[str, str]]] = {
+    "obs_x264": ("x264opts", " keyint="),
+    "ffmpeg_svt_av1": ("ffmpeg_opts", ":keyint="),
+    **{_IDS[Family.NVENC, codec]: ("opts", "keyint=") for codec in Codec},
+}
+"""By which setting encoders are told frames from key frame to key frame, and what stands in front of them."""
 
 
 def family_of(question: Question) -> Family:
@@ -89,16 +89,21 @@ def choose(codec: Codec, question: Question, family: Family) -> tuple[str, Codec
     return identifier, made
 
 
+def counts_frames(identifier: str) -> bool:
+    """Whether that encoder can be told them from key frame to key frame, and not seconds alone."""
+    return identifier in _FRAMES
+
+
 def settings_of(
     identifier: str, codec: Codec, family: Family, kbps: int, keyint: int, gop: int | None = None
 ) -> dict[str, Setting]:
-    """What the encoder is told. ``keyint`` is seconds; ``gop`` frames, if it can be told."""
+    """What the encoder is told. ``keyint`` is seconds; ``gop`` frames, for those that ``counts_frames``."""
     told: dict[str, Setting] = {"rate_control": "CBR", "bitrate": kbps, "keyint_sec": keyint}
     if identifier == _IDS[Family.X264, Codec.AV1]:
         told |= _SVT_AV1
     else:
         told |= {"profile": "high" if codec is Codec.H264 else "main", **_SETTINGS[family]}
-    for name, words in _GOP.items():
-        if gop is not None and name in told:
-            told[name] = f"{told[name]}{words}{gop}"
+    if gop is not None:
+        name, words = _FRAMES[identifier]
+        told[name] = f"{told.get(name, '')}{words}{gop}"
     return told

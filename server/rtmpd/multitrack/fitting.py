@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from rtmpd.multitrack.encoders import COUNTS_FRAMES, Family, choose
+from rtmpd.multitrack.encoders import Family, choose, counts_frames
 from rtmpd.multitrack.key_frames import come_together, common_gop, nearest_divisor
 from rtmpd.multitrack.ladder import Codec, Ladder, Rung
 from rtmpd.multitrack.question import Canvas, Question
@@ -39,7 +39,7 @@ class Video:
 def fit(ladder: Ladder, question: Question, family: Family) -> tuple[Video, ...]:
     """The tracks, in the order of the ladder. None if not even the smallest keeps to the bitrate."""
     kept: dict[Rung, Video] = {}
-    pace = _pace(ladder, question.canvas, family)
+    pace = _pace(ladder, question, family)
     for rung in sorted(ladder.rungs, key=_kbps):
         video, is_cut = _video(rung, question, family, pace), rung.height > question.canvas.height
         if not any(_does_for(each, video, is_cut=is_cut) for each in kept.values()):
@@ -84,13 +84,14 @@ class _Pace(NamedTuple):
     """Frames of the canvas from key frame to key frame, where OBS has to be told."""
 
 
-def _pace(ladder: Ladder, canvas: Canvas, family: Family) -> _Pace:
-    keyint = ladder.keyint
+def _pace(ladder: Ladder, question: Question, family: Family) -> _Pace:
+    canvas, keyint = question.canvas, ladder.keyint
     divisors = {rung: _divisor(rung.fps, canvas) for rung in ladder.rungs}
     wanted = divisors.values()
     if come_together(canvas, keyint, wanted):
         return _Pace(divisors, None)
-    gop = common_gop(canvas, keyint, wanted) if family in COUNTS_FRAMES else None
+    encoders = {choose(rung.codec, question, family)[0] for rung in ladder.rungs}
+    gop = common_gop(canvas, keyint, wanted) if all(map(counts_frames, encoders)) else None
     if gop is None:
         fastest = min(wanted)
         divisors = {rung: nearest_divisor(canvas, keyint, each, fastest) for rung, each in divisors.items()}
