@@ -265,6 +265,8 @@ def test_check_tells_of_folders_that_nobody_makes(run, tmp_path):
         f"apps.live.vod.root={tmp_path}/none/{{app}}/x",
         f'apps."live/b".vod.root={tmp_path}/there/{{app}}',
         f"apps.live.hls.directory={tmp_path}/file",
+        "apps.live.hls.dvr=2h",
+        f"spool.path={tmp_path}/spool",
     )
     result = run("check", "-q", *[word for each in settings for word in ("--set", each)])
     told = (
@@ -273,7 +275,43 @@ def test_check_tells_of_folders_that_nobody_makes(run, tmp_path):
         "hls.directory: {}/file is no folder: no playlists are written",
     )
     lines = [f"rtmpd: apps.live.{each.format(tmp_path)} until it is there" for each in told]
+    spool = f"rtmpd: spool.path: {tmp_path}/spool is not there: what does not fit into memory is lost"
+    lines.append(f"{spool} until it is there")
     assert (result.exit_code, result.stderr.splitlines()) == (0, lines)
+
+
+def test_check_says_nothing_of_a_spool_that_nothing_goes_to(run, tmp_path):
+    result = run("check", "-q", "--set", f"spool.path={tmp_path}/spool", "--set", "apps.live.ring.seconds=5")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "told"),
+    [
+        ("gone.svg", None, "cannot be read: No such file or directory"),
+        (".", None, "cannot be read: Is a directory"),
+        ("text.png", b"no picture", "is no PNG, JPEG, WebP, GIF or SVG"),
+        ("large.png", b"\x89PNG\r\n\x1a\n" + bytes(256 * 1024), "is larger than 256 KiB"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_logo_that_cannot_be_shown_is_a_mistake(run, worker, tmp_path, command, name, body, told):
+    logo = tmp_path / name
+    if body is not None:
+        logo.write_bytes(body)
+    result = run(command, "--set", f"apps.live.page.logo={logo}")
+    assert (result.exit_code, result.stderr) == (78, f"rtmpd: apps.live.page.logo: {logo} {told}\n")
+    assert worker.seen is None
+
+
+def test_a_logo_is_looked_at_when_settings_are_read_again(run, worker, tmp_path):
+    logo = tmp_path / "logo.gif"
+    logo.write_bytes(b"GIF89a")
+    assert run("serve", "--set", f"apps.live.page.logo={logo}").exit_code == 0
+    assert worker.read().config.apps["live"].page.logo == str(logo)
+    logo.unlink()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        worker.read()
 
 
 def test_a_quiet_check_tells_mistakes_alone(run, tmp_path):

@@ -910,6 +910,10 @@ _ADVICE = "; write it as rtmp://host/app/name"
             "apps.live.hls.dvr has no place: name a folder with spool.path",
         ),
         (
+            "apps.live.page.logo=https://h/x.png",
+            "apps.live.page.logo: 'https://h/x.png' is an address: save the picture here, and name its file",
+        ),
+        (
             "apps.live.hls.part=50ms",
             "apps.live.hls.part: 0.05 s is no part: it is 0, or from 100 ms to 2 seconds",
         ),

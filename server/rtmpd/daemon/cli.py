@@ -316,14 +316,14 @@ def _group(name: str) -> typer.Typer:
 
 
 def _load(config: ConfigPaths, assignments: Assignments) -> Settings:
-    """The settings; nothing is wrong with the keys and certificates that they name. Raises ConfigError."""
+    """The settings; keys, certificates and pictures that they name are in order. Raises ConfigError."""
     from rtmpd.daemon import access_rules, settings
     from rtmpd.exceptions import ConfigError
 
     loaded = settings.load(config or (), os.environ, assignments or ())
     problems: list[str] = []
     certificates = loaded.config.rtmps.load_certificates
-    for read in (access_rules.ConfiguredRules, lambda _: certificates(os.environ), _read_slates):
+    for read in (access_rules.ConfiguredRules, lambda _: certificates(os.environ), _read_slates, _read_logos):
         try:
             read(loaded.config)
         except ConfigError as error:
@@ -348,6 +348,14 @@ def _read_slates(config: Config) -> None:
         from rtmpd.daemon.slate_side import read_all
 
         read_all(config)
+
+
+def _read_logos(config: Config) -> None:
+    """Raises ConfigError."""
+    if any(app.page.logo for app in config.apps.values()):
+        from rtmpd.daemon.page_side import read_logos
+
+        read_logos(config)
 
 
 def _load_for_successor(config: ConfigPaths, assignments: Assignments, replace_from: int | None) -> Settings:

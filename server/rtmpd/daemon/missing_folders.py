@@ -21,9 +21,19 @@ def missing_folders(config: Config) -> Iterator[str]:
         for key, folder, outcome in _folders(app):
             if (key, folder) not in told:
                 told.add((key, folder))
-                problem = _problem(folder)
-                if problem:
-                    yield f"apps.{name}.{key}: {folder} {problem}: {outcome} until it is there"
+                yield from _told(f"apps.{name}.{key}", folder, outcome)
+    if config.spool.path and any(map(_spools, config.outcomes.values())):
+        yield from _told("spool.path", config.spool.path, "what does not fit into memory is lost")
+
+
+def _told(key: str, folder: str, outcome: str) -> Iterator[str]:
+    if problem := _problem(folder):
+        yield f"{key}: {folder} {problem}: {outcome} until it is there"
+
+
+def _spools(app: AppConfig) -> bool:
+    """Whether there is anything that may not fit."""
+    return bool(app.ring.disk_bytes or app.delays or (app.hls.enabled and app.hls.dvr))
 
 
 def _folders(app: AppConfig) -> Iterator[tuple[str, str, str]]:

@@ -9,8 +9,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from rtmpd.daemon.fields import LIST_OR_TEXT, FileName, Section
-from rtmpd.daemon.http_config import check_origin
-from rtmpd.daemon.values import KeyPath, parse_list
+from rtmpd.daemon.http_config import check_origin, is_web_url
+from rtmpd.daemon.values import KeyPath, parse_list, quote
 
 LOGO: Final = "logo"
 """The key that names a file."""
@@ -22,6 +22,12 @@ def _check_ancestor(text: str) -> str:
     if text == "null":
         raise ValueError('"null" is no page that could be named: write it as https://www.example.com, or "*"')
     return check_origin(text)
+
+
+def _check_logo(name: str) -> str:
+    if is_web_url(name):
+        raise ValueError(f"{quote(name)} is an address: save the picture here, and name its file")
+    return name
 
 
 _Origins = Annotated[
@@ -38,7 +44,7 @@ class PageConfig(Section):
     """What it is called; {app} and {name} stand for those of the stream. Empty is the name."""
     text: _Text = ""
     """What stands below the player."""
-    logo: FileName = ""
+    logo: Annotated[FileName, AfterValidator(_check_logo)] = ""
     """Picture (PNG, JPEG, WebP, GIF or SVG, up to 256 KiB) beside the title; empty is none."""
     frame_ancestors: _Origins = ()
     """Web pages that may show it within theirs, such as "https://www.example.com"; "*" is all. No other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from rtmpd.net.static_files import StaticFile
 
 _MOST_BYTES: Final = 256 * 1024
-_KINDS: Final = {
-    ".gif": "image/gif",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".webp": "image/webp",
+_BEGINNINGS: Final = {
+    rb"\x89PNG\r\n\x1a\n": "image/png",
+    rb"\xff\xd8\xff": "image/jpeg",
+    rb"GIF8[79]a": "image/gif",
+    rb"RIFF....WEBP": "image/webp",
 }
+"""Of files, and what they are: whatever their names say."""
+_SVG: Final = b"http://www.w3.org/2000/svg"
+"""The namespace, without which browsers draw none."""
 
 
 class PageSide:
@@ -39,7 +41,7 @@ class PageSide:
 
     async def prepare(self, config: Config) -> None:
         """Read the logos. Raises ConfigError where one cannot be shown."""
-        self._logos = await asyncio.to_thread(_read_all, config) if _named(config) else {}
+        self._logos = await asyncio.to_thread(read_logos, config) if _named(config) else {}
 
     def rules(self, config: Config) -> PagesRules:
         """Those of all streams."""
@@ -87,7 +89,8 @@ def _named(config: Config) -> dict[str, str]:
     return found
 
 
-def _read_all(config: Config) -> dict[str, StaticFile]:
+def read_logos(config: Config) -> dict[str, StaticFile]:
+    """All logos by the names of their files. Raises ConfigError with all that is wrong."""
     found: dict[str, StaticFile] = {}
     problems: list[str] = []
     for name, key in _named(config).items():
@@ -105,9 +108,6 @@ def _read(path: Path) -> StaticFile | str:
     """The file, or what is wrong with it."""
     from rtmpd.net.static_files import make_file
 
-    kind = _KINDS.get(path.suffix.lower())
-    if kind is None:
-        return "is no PNG, JPEG, WebP, GIF or SVG"
     try:
         with path.open("rb") as file:
             body = file.read(_MOST_BYTES + 1)
@@ -115,4 +115,14 @@ def _read(path: Path) -> StaticFile | str:
         return f"cannot be read: {error.strerror}"
     if len(body) > _MOST_BYTES:
         return f"is larger than {_MOST_BYTES >> 10} KiB"
-    return make_file(body, kind)
+    kind = _kind(body)
+    return make_file(body, kind) if kind else "is no PNG, JPEG, WebP, GIF or SVG"
+
+
+def _kind(body: bytes) -> str:
+    """The type of a picture that browsers draw; empty for anything else."""
+    for beginning, kind in _BEGINNINGS.items():
+        if re.match(beginning, body, re.DOTALL):
+            return kind
+    # Without NUL characters UTF-16 is found, too.
+    return "image/svg+xml" if _SVG in body.replace(b"\0", b"") else ""
