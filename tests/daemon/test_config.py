@@ -610,6 +610,54 @@ def test_what_is_always_fetched_is_named_by_the_table_that_says_so(write):
     assert load([path], {}).config.pulled_always() == always
 
 
+def test_a_stream_that_is_always_fetched_is_named_by_its_own_table_or_by_its_apps(write):
+    path = write(
+        """
+        [apps.relay.pull]
+        from = "rtmp://origin/{app}/{name}"
+        names = ["cam", "door"]
+        [apps."relay/cam".pull]
+        on_demand = false
+        [apps."relay/roof".pull]
+        on_demand = false
+        names = ["roof"]
+        [apps."deep/er/cam".pull]
+        from = "rtmp://origin/x/y"
+        on_demand = false
+        names = ["er/cam"]
+        """
+    )
+    config = load([path], {}).config
+    always = config.pulled_always()
+    assert always == ("relay/cam", "relay/roof", "deep/er/cam")
+    for key in always:
+        assert (key.app, key.name) == (key.partition("/")[0], key.partition("/")[2])
+        rule = config.at(key).pull_rule
+        assert rule is not None
+        assert rule.covers(key.name)
+
+
+def test_names_that_could_mean_two_streams_are_a_mistake(write):
+    path = write(
+        """
+        [apps.tv.pull]
+        from = "rtmp://origin/{app}/{name}"
+        [apps."tv/late".pull]
+        on_demand = false
+        names = ["late", "news"]
+        [apps."tv/late/one".pull]
+        on_demand = false
+        names = ["late/one"]
+        """
+    )
+    itself = "has the stream tv/late itself, and others: write a table for each"
+    other = "has late/one: the stream tv/late/one is one here, as its app is tv/late"
+    assert problems(path) == (
+        f"{path}:6: apps.tv/late.pull.names {itself}",
+        f"{path}:9: apps.tv/late/one.pull.names {other}",
+    )
+
+
 def test_a_key_may_wait_for_the_longer_tables_that_use_it(write):
     used = (
         '[apps."*".pull]\nlinger = 1\n[apps."a/b".pull]\nfrom = "rtmp://h/a/b"\n[apps.a.pull]\ntimeout = 1\n'

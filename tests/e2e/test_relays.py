@@ -11,6 +11,9 @@ from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import AV1_OPUS, H264_AAC, Recipe
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
+from typer.testing import CliRunner
+
+from rtmpd.daemon import cli
 
 
 def request(server: RtmpdProcess, method: str, path: str, body: object = None) -> object:
@@ -46,6 +49,37 @@ def test_every_packet_passes_a_push_and_a_pull(clip: ClipMaker, tmp_path: Path, 
     early = [packet.media for packet in sent.packets].index("video")
     audio = sent.payloads("audio")
     assert received.payloads("audio") in [audio[start:] for start in range(early + 1)]
+
+
+@pytest.mark.parametrize(
+    ("server", "text"),
+    [
+        (
+            "nginx-rtmp",
+            "rtmp {{ server {{ application relay {{ live on; pull {url} name=cam static; }} }} }}",
+        ),
+        ("mediamtx", "paths:\n  relay/cam:\n    source: {url}\n"),
+    ],
+)
+def test_what_another_server_always_fetched_is_fetched_under_the_name_it_had(
+    clip: ClipMaker, tmp_path: Path, server: str, text: str
+) -> None:
+    pytest.importorskip("crossplane")
+    with rtmpd() as origin:
+        theirs, ours = tmp_path / "theirs", tmp_path / "rtmpd.toml"
+        theirs.write_text(text.format(url=origin.url("cam")))
+        done = CliRunner().invoke(cli.app, ["import", server, str(theirs), "-o", str(ours)])
+        assert done.exit_code == 0, done.stderr
+        with (
+            bundled().publish(clip(H264_AAC), origin.url("cam"), loop=True),
+            rtmpd(environment={"RTMPD_CONFIG": str(ours)}) as edge,
+        ):
+            edge.log.wait_for({"event": "pull live"})
+            listed = request(edge, "GET", "/api/v1/relays")
+            assert isinstance(listed, dict)
+            assert [(relay["app"], relay["name"]) for relay in listed["items"]] == [("relay", "cam")]
+            assert_clean_exit(edge)
+        assert_clean_exit(origin)
 
 
 def test_a_target_is_added_watched_and_removed_over_http(clip: ClipMaker) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -28,6 +28,7 @@ from rtmpd.daemon.slate_config import SHOWN_FOR, slate_rules
 from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayConfig, SharingConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.daemon.vod_config import VodConfig
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.slate import SlateRules
 from rtmpd.events.hook_rules import HookRule
 from rtmpd.processes.rules import RunRule
@@ -57,7 +58,8 @@ class PullConfig(Section):
     on_demand: bool = _RULE.on_demand
     """Fetch a stream when its first player comes. Otherwise the streams in names are fetched always."""
     names: Names = (ANY,)
-    """Streams that may be fetched; "*" is any name that a player asks for."""
+    """Streams that may be fetched; "*" is any name that a player asks for. In the table of one stream, as
+    [apps."live/cam".pull], the name is its own: ["cam"]."""
     linger: Seconds = _RULE.linger
     """How long a stream fetched on demand stays after its last player has left."""
     timeout: Timeout = _RULE.timeout
@@ -73,6 +75,26 @@ class PullConfig(Section):
     def names_streams(self) -> bool:
         """This very table says which streams, or when; of what it takes from others those say it."""
         return not self.model_fields_set.isdisjoint({"on_demand", "names"})
+
+    def streams(self, table: str, tables: Container[str]) -> tuple[StreamKey, ...]:
+        """Those in ``names`` of a table: the very stream that it is called as, or those below it.
+
+        ``tables`` are the names of all.
+        """
+        own = StreamKey.of_path(table, tables)
+        if own.name in self.names:
+            return (own,)
+        return tuple(StreamKey(table, name) for name in sorted(self.names))
+
+    def find_mixture(self, table: str, tables: Container[str]) -> str | None:
+        """What is wrong with ``names``, where it could mean the one or the other."""
+        own = StreamKey.of_path(table, tables)
+        if own.name in self.names and len(self.names) > 1:
+            return f" has the stream {own} itself, and others: write a table for each"
+        for name in self.names:
+            if name != own.name and own.endswith(f"/{name}"):
+                return f" has {name}: the stream {own} is {own.name} here, as its app is {own.app}"
+        return None
 
     @property
     def templates(self) -> tuple[RelayTemplate, ...]:

@@ -301,14 +301,18 @@ class Config(Section):
                 yield (APPS, name, "ring", "disk_bytes"), " has no place: name a folder with spool.path"
             if app.hls.dvr and not self.spool.path:
                 yield (APPS, name, "hls", "dvr"), " has no place: name a folder with spool.path"
+            if "names" in app.pull.model_fields_set and self.at(name).pull.always:
+                mixture = app.pull.find_mixture(name, self.app_names())
+                if mixture is not None:
+                    yield (APPS, name, "pull", "names"), mixture
 
     def pulled_always(self) -> tuple[StreamKey, ...]:
         """Streams that are fetched whether somebody watches or not."""
         return tuple(
-            StreamKey(name, stream)
+            key
             for name, app in self.apps.items()
             if app.pull.names_streams and self.at(name).pull.always
-            for stream in sorted(self.at(name).pull.names)
+            for key in self.at(name).pull.streams(name, self.app_names())
         )
 
     def play_rules(self, path: str) -> PlayRules:
