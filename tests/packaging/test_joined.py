@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import weakref
 
 from engine_kit import FULL_HD, KEY
-from packaging_kit import Studio, Told
+from packaging_kit import Studio, Told, told
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Publication
@@ -15,6 +17,8 @@ from rtmpd.packaging.rules import HlsRules
 
 SMALL = StreamKey("live", "cam_480")
 RULES = HlsRules(variants=("{name}", "{name}_480"))
+VP6 = b"\x14" + bytes(20)
+"""A key frame of what MP4 cannot hold."""
 
 
 def send(studio: Studio, publications: list[Publication], seconds: float) -> None:
@@ -100,6 +104,89 @@ def test_what_has_ended_and_is_live_anew_is_told_of_as_it_is_now():
     again = join(studio)
     assert again is package
     assert again.rendition("main") is None
+
+
+def all_go_on(studio: Studio, publications: list[Publication], seconds: int) -> None:
+    """Somebody watches, and whoever looks each second does."""
+    for _ in range(seconds):
+        send(studio, publications, 1.0)
+        join(studio).wanted(studio.house.loop.now)
+        studio.packages.look()
+
+
+def test_what_has_ended_is_told_of_no_more_while_others_go_on():
+    studio, (large, small) = both()
+    join(studio)
+    all_go_on(studio, [large, small], 6)
+    large.close(CloseReason.FINISHED)
+    all_go_on(studio, [small], round(RULES.grace) - 2)
+    assert text(join(studio)).files == ["main.m3u8", "v2-main.m3u8"]
+    all_go_on(studio, [small], 4)
+    assert text(join(studio)).files == ["v2-main.m3u8"]
+    # Who watches it is told of its end,
+    ended = join(studio).rendition("main")
+    assert ended is not None
+    assert told(ended).tags("ENDLIST")
+    # and nothing is kept of it because others are watched.
+    all_go_on(studio, [small], round(RULES.idle))
+    assert KEY not in studio.packages._packages
+    assert join(studio).rendition("main") is None
+
+
+def test_where_all_have_ended_all_are_told_of_as_long_as_somebody_asks():
+    studio, publications = both()
+    join(studio)
+    all_go_on(studio, publications, 6)
+    for publication in publications:
+        publication.close(CloseReason.FINISHED)
+        studio.wait(2.0)
+    studio.wait(3.0 * RULES.idle)
+    package = join(studio)
+    assert text(package).files == ["main.m3u8", "v2-main.m3u8"]
+    for name in ("main", "v2-main"):
+        rendition = package.rendition(name)
+        assert rendition is not None
+        assert told(rendition).tags("ENDLIST")
+
+
+def test_of_streams_that_come_and_go_those_of_now_alone_are_kept():
+    studio, (large, small) = both()
+    join(studio)
+    all_go_on(studio, [large, small], 4)
+    large.close(CloseReason.FINISHED)
+    old = weakref.ref(studio.packages._packages[KEY])
+    all_go_on(studio, [small], round(RULES.grace) + 2)
+    large = studio.house.publish()
+    studio.send(large, FULL_HD)
+    all_go_on(studio, [large, small], 6)
+    gc.collect()
+    assert old() is None
+    assert text(join(studio)).files == ["main.m3u8", "v2-main.m3u8"]
+
+
+def test_what_cannot_be_packaged_is_tried_for_whoever_comes_and_not_each_second():
+    studio = Studio(RULES)
+    large, small = studio.house.publish(), studio.house.publish(SMALL)
+    studio.send(large, FULL_HD)
+    package = join(studio)
+    for _ in range(10):
+        studio.send(small, VP6)
+        send(studio, [large], 1.0)
+        package.wanted(studio.house.loop.now)
+        studio.packages.look()
+    assert studio.packages.stats.packages_total == 2
+    assert text(join(studio)).files == ["main.m3u8"]
+    assert studio.packages.stats.packages_total == 3
+
+
+def test_a_stream_that_is_a_variant_of_many_keeps_none_of_those_that_are_over():
+    studio = Studio(HlsRules(variants=("{name}", "cam")))
+    studio.publish()  # It sends nothing, so that there is nothing to tell.
+    old = [weakref.ref(studio.packages.find(StreamKey("live", f"any{n}"), 0.0)) for n in range(5)]
+    join(studio)
+    studio.wait(RULES.idle + 2.0)
+    gc.collect()
+    assert [each() for each in old] == [None] * 5
 
 
 def test_a_stream_of_variants_alone_is_there_too():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.packaging.multivariant import Member, write_multivariant
@@ -12,8 +10,6 @@ from rtmpd.packaging.package import Package, Waiting
 from rtmpd.packaging.rendered import Rendered, render
 from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.stream_package import StreamPackage
-
-_LOOK_EVERY: Final = 1.0
 
 
 class JoinedPackage(Package):
@@ -30,27 +26,29 @@ class JoinedPackage(Package):
         now: float,
     ) -> None:
         super().__init__(key)
-        self._keys = keys
+        self._keys = {"" if each == key else f"v{number}-": each for number, each in enumerate(keys, 1)}
+        """By what the names of their renditions begin with, as are the members."""
         self._find = find
         self._members: dict[str, StreamPackage] = {}
-        """By what the names of their renditions begin with."""
         self._waiting = Waiting()
-        self._heard: set[StreamPackage] = set()
-        self._looked_at = self._wanted_at = now
-        self._look(now)
+        self._cancels: list[Callable[[], None]] = []
+        """What they do not have to tell any more."""
+        self._wanted_at = now
+
+    def update(self) -> None:
+        """Somebody comes: streams may have come, or begun anew."""
+        self._meet({prefix: self._find(key) for prefix, key in self._keys.items()})
 
     def wanted(self, now: float) -> None:
         self._wanted_at = now
-        for member in self._members.values():
+        for _, member in self._current():
             member.wanted(now)
-        if now - self._looked_at >= _LOOK_EVERY or any(each.ended for each in self._members.values()):
-            self._look(now)
 
     def multivariant(self, query: str = "") -> Rendered | None:
-        members = self._members.items()
-        if not members or any(member.multivariant() is None and not member.over for _, member in members):
+        members = self._current()
+        if any(member.multivariant() is None for _, member in members):
             return None
-        told = [Member(prefix, *member.told()) for prefix, member in members if not member.over]
+        told = [Member(prefix, *member.told()) for prefix, member in members]
         return render(write_multivariant(told, query)) if told else None
 
     def on_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -58,8 +56,10 @@ class JoinedPackage(Package):
 
     def rendition(self, name: str) -> Rendition | None:
         for prefix, member in self._members.items():
-            if name.startswith(prefix) and (found := member.rendition(name[len(prefix) :])) is not None:
-                return found
+            if name.startswith(prefix) and not member.over:
+                found = member.rendition(name.removeprefix(prefix))
+                if found is not None:
+                    return found
         return None
 
     def owner(self, name: str) -> Rendition | None:
@@ -70,32 +70,39 @@ class JoinedPackage(Package):
         """Call it about once a second. It ends where nobody has asked for ``idle`` seconds: a stream may be
         a variant of any number of names.
         """
-        self.over = now - self._wanted_at >= idle or all(member.over for member in self._members.values())
-        if self.over:
-            self._waiting.call()
+        members = self._members
+        if now - self._wanted_at >= idle or all(member.over for member in members.values()):
+            self.drop()
+            return
+        # What cannot be packaged is tried again for whoever comes, and not every second.
+        refused = {prefix: member for prefix, member in members.items() if member.problem}
+        self._meet({prefix: refused.get(prefix) or self._find(key) for prefix, key in self._keys.items()})
+        self._hear()
 
     def drop(self) -> None:
         # Its streams are others' too.
         self.over = True
+        self._meet({})
         self._waiting.call()
 
     # Inside
 
-    def _look(self, now: float) -> None:
-        """Streams may have come, or begun anew."""
-        self._looked_at = now
-        members: dict[str, StreamPackage] = {}
-        for number, key in enumerate(self._keys, 1):
-            found = self._find(key)
-            if found is not None:
-                members["" if key == self.key else f"v{number}-"] = found
-                if found not in self._heard:
-                    self._heard.add(found)
-                    found.on_ready(partial(self._hear, found))
-        self._members = members
+    def _meet(self, found: Mapping[str, StreamPackage | None]) -> None:
+        """Have those as members, and hear of those alone."""
+        for cancel in self._cancels:
+            cancel()
+        self._members = {prefix: member for prefix, member in found.items() if member is not None}
+        self._cancels = [
+            member.on_ready(self._hear)
+            for member in self._members.values()
+            if member.multivariant() is None and not member.over
+        ]
 
-    def _hear(self, member: StreamPackage) -> None:
-        if member.over:
-            self._heard.discard(member)
-        if all(each.over or each.multivariant() is not None for each in self._members.values()):
+    def _current(self) -> list[tuple[str, StreamPackage]]:
+        """Those that go on; where all have ended, all."""
+        there = [each for each in self._members.items() if not each[1].over]
+        return [each for each in there if not each[1].ended] or there
+
+    def _hear(self) -> None:
+        if all(member.multivariant() is not None for _, member in self._current()):
             self._waiting.call()

@@ -53,13 +53,17 @@ class Packages(StreamObserver):
         rules = self._rules_of(key)
         names = () if rules is None else rules.variants
         if not names:
-            return self._find(key)
+            package = self._find(key)
+            if package is not None:
+                package.wanted(now)
+            return package
         joined = self._joined.get(key)
         if joined is None or joined.over:
             keys = variants_of(key, names)
             if not any(map(self._is_live, keys)):
                 return None
             joined = self._joined[key] = JoinedPackage(key, keys, self._find, now)
+        joined.update()
         joined.wanted(now)
         return joined
 
@@ -119,7 +123,6 @@ class Packages(StreamObserver):
         """That of one stream alone."""
         package = self._packages.get(key)
         if package is not None and not package.over and not (package.ended and self._is_live(key)):
-            package.wanted(self._around.clock())
             return package
         rules = self._rules_of(key)
         if rules is None or not self._is_live(key) or self._registry.budget.exhausted:
