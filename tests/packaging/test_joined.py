@@ -114,6 +114,64 @@ def all_go_on(studio: Studio, publications: list[Publication], seconds: int) -> 
         studio.packages.look()
 
 
+def waits_for(package: Package) -> list[list[str]]:
+    """What somebody is told who comes now, once they are."""
+    found: list[list[str]] = []
+    package.on_ready(lambda: found.append(text(package).files))
+    return found
+
+
+def test_who_comes_when_all_begin_is_told_of_those_too_that_begin_a_little_later():
+    studio = Studio(RULES)
+    large = studio.house.publish()
+    studio.send(large, FULL_HD)
+    waits = waits_for(join(studio))
+    send(studio, [large], 0.6)
+    small = studio.house.publish(SMALL)
+    studio.send(small, FULL_HD)
+    studio.packages.look()
+    send(studio, [large], 0.6)
+    assert studio.packages._packages[KEY].multivariant() is not None
+    assert join(studio).multivariant() is None
+    all_go_on(studio, [large, small], 2)
+    assert waits == [["main.m3u8", "v2-main.m3u8"]]
+
+
+def test_what_is_live_and_sends_nothing_is_waited_for_no_longer_than_4_seconds():
+    studio = Studio(RULES)
+    large = studio.house.publish()
+    studio.send(large, FULL_HD)
+    join(studio)
+    all_go_on(studio, [large], 6)
+    assert text(join(studio)).files == ["main.m3u8"]
+    small = studio.house.publish(SMALL)
+    waits = waits_for(join(studio))
+    all_go_on(studio, [large], 3)
+    assert waits == []
+    assert join(studio).multivariant() is None
+    all_go_on(studio, [large], 2)
+    assert waits == [["main.m3u8"]]
+    # Once it has something it is told of.
+    studio.send(small, FULL_HD)
+    all_go_on(studio, [large, small], 3)
+    assert text(join(studio)).files == ["main.m3u8", "v2-main.m3u8"]
+
+
+def test_what_comes_again_and_again_without_anything_is_waited_for_once():
+    studio = Studio(dataclasses.replace(RULES, grace=0.0))
+    large = studio.house.publish()
+    studio.send(large, FULL_HD)
+    join(studio)
+    all_go_on(studio, [large], 6)
+    for number in range(4):
+        small = studio.house.publish(SMALL)
+        all_go_on(studio, [large], 2)
+        assert (join(studio).multivariant() is None) == (number < 2)
+        small.close(CloseReason.FINISHED)
+        all_go_on(studio, [large], 1)
+        assert text(join(studio)).files == ["main.m3u8"]
+
+
 def test_what_has_ended_is_told_of_no_more_while_others_go_on():
     studio, (large, small) = both()
     join(studio)

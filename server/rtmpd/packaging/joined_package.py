@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.packaging.multivariant import Member, write_multivariant
@@ -10,6 +11,10 @@ from rtmpd.packaging.package import Package, Waiting
 from rtmpd.packaging.rendered import Rendered, render
 from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.stream_package import StreamPackage
+
+_PATIENCE: Final = 4.0
+"""Seconds for which a stream is waited for that cannot be shown yet, while others can: by then it is known
+how far apart its key frames are, if it sends any."""
 
 
 class JoinedPackage(Package):
@@ -23,17 +28,20 @@ class JoinedPackage(Package):
         key: StreamKey,
         keys: Sequence[StreamKey],
         find: Callable[[StreamKey], StreamPackage | None],
-        now: float,
+        clock: Callable[[], float],
     ) -> None:
         super().__init__(key)
         self._keys = {"" if each == key else f"v{number}-": each for number, each in enumerate(keys, 1)}
         """By what the names of their renditions begin with, as are the members."""
         self._find = find
+        self._clock = clock
         self._members: dict[str, StreamPackage] = {}
+        self._lacking: dict[str, float] = {}
+        """Since when there has been nothing to show of members."""
         self._waiting = Waiting()
         self._cancels: list[Callable[[], None]] = []
         """What they do not have to tell any more."""
-        self._wanted_at = now
+        self._wanted_at = clock()
 
     def update(self) -> None:
         """Somebody comes: streams may have come, or begun anew."""
@@ -45,10 +53,7 @@ class JoinedPackage(Package):
             member.wanted(now)
 
     def multivariant(self, query: str = "") -> Rendered | None:
-        members = self._current()
-        if any(member.multivariant() is None for _, member in members):
-            return None
-        told = [Member(prefix, *member.told()) for prefix, member in members]
+        told = [Member(prefix, *member.told()) for prefix, member in self._shown()]
         return render(write_multivariant(told, query)) if told else None
 
     def on_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -92,17 +97,31 @@ class JoinedPackage(Package):
         for cancel in self._cancels:
             cancel()
         self._members = {prefix: member for prefix, member in found.items() if member is not None}
-        self._cancels = [
-            member.on_ready(self._hear)
-            for member in self._members.values()
-            if member.multivariant() is None and not member.over
-        ]
+        self._cancels = []
+        now = self._clock()
+        for prefix, member in self._members.items():
+            if member.ready_at is not None:
+                self._lacking.pop(prefix, None)
+            elif not member.over:
+                # Who comes again and again, and never sends anything, is waited for once.
+                self._lacking.setdefault(prefix, now)
+                self._cancels.append(member.on_ready(self._hear))
 
     def _current(self) -> list[tuple[str, StreamPackage]]:
         """Those that go on; where all have ended, all."""
         there = [each for each in self._members.items() if not each[1].over]
         return [each for each in there if not each[1].ended] or there
 
+    def _shown(self) -> list[tuple[str, StreamPackage]]:
+        """Those whose playlists there are; none as long as it is worth to wait for others."""
+        current = self._current()
+        ready = [each for each in current if each[1].ready_at is not None]
+        since = [member.ready_at for _, member in current if member.ready_at is not None]
+        lacking = [self._lacking[prefix] for prefix, member in current if member.ready_at is None]
+        if since and lacking and self._clock() < max(min(since), *lacking) + _PATIENCE:
+            return []
+        return ready
+
     def _hear(self) -> None:
-        if all(member.multivariant() is not None for _, member in self._current()):
+        if self._shown() or not self._current():
             self._waiting.call()

@@ -62,7 +62,7 @@ class Packages(StreamObserver):
             keys = variants_of(key, names)
             if not any(map(self._is_live, keys)):
                 return None
-            joined = self._joined[key] = JoinedPackage(key, keys, self._find, now)
+            joined = self._joined[key] = JoinedPackage(key, keys, self._find, self._around.clock)
         joined.update()
         joined.wanted(now)
         return joined

@@ -65,7 +65,8 @@ class StreamPackage(Package):
         self._renditions: dict[str, Rendition] = {}
         self._multivariant: dict[str, Rendered] = {}
         self._waiting = Waiting()
-        self._ready = False
+        self.ready_at: float | None = None
+        """Since when there is a multivariant playlist."""
         self._ended_at: float | None = None
         self.ended = False
         """Its playlists say so; what comes of the stream later is another package's."""
@@ -88,7 +89,7 @@ class StreamPackage(Package):
         self._wanted_at = now
 
     def multivariant(self, query: str = "") -> Rendered | None:
-        if not self._ready or self.over:
+        if self.ready_at is None or self.over:
             return None
         rendered = self._multivariant.get(query)
         if rendered is None:
@@ -251,8 +252,8 @@ class StreamPackage(Package):
             self._multivariant.clear()
             if self._layout is not None:
                 self._layout.promote()
-            if not self._ready and all(rendition.begun for rendition in self._renditions.values()):
-                self._ready = True
+            if self.ready_at is None and all(rendition.begun for rendition in self._renditions.values()):
+                self.ready_at = now
                 self._waiting.call()
             self._write_files()
 
@@ -342,7 +343,7 @@ class StreamPackage(Package):
         for rendition in self._renditions.values():
             rendition.end()
         self._write_files()
-        if not self._ready:
+        if self.ready_at is None:
             self.drop()
 
     def _write_files(self) -> None:
