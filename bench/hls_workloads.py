@@ -33,6 +33,7 @@ from rtmpd.http.hls_tokens import TokenMint
 from rtmpd.http.server import HttpServer
 from rtmpd.net.address_mask import AddressMask
 from rtmpd.packaging.fragments import Fragments
+from rtmpd.packaging.package import Package
 from rtmpd.packaging.packages import Packages
 from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.rules import HlsRules
@@ -114,8 +115,17 @@ class Studio:
             lambda _key: rules,
             self.clock,
             lambda: _UNIX + self.now,
-            lambda: f"r{next(runs)}",
+            lambda: f"{next(runs):08x}",
         )
+
+
+def _rendition(package: Package) -> Rendition:
+    """The one there is."""
+    told = package.multivariant()
+    assert told is not None
+    found = package.rendition(told.plain.decode().splitlines()[-1])
+    assert found is not None
+    return found
 
 
 def packaging(studio: Studio, part: float) -> Callable[[], object]:
@@ -123,8 +133,7 @@ def packaging(studio: Studio, part: float) -> Callable[[], object]:
     package = studio.packages(part).find(_KEY, studio.now)
     assert package is not None
     studio.begin()
-    rendition = package.rendition("main")
-    assert rendition is not None
+    rendition = _rendition(package)
 
     def ask() -> None:
         for skip in (False, True):
@@ -220,7 +229,7 @@ class _Site:
             lambda: context,
             studio.packages(part),
             lambda _key: HlsTerms(),
-            TokenMint(bytes(16), lambda: _UNIX + studio.now),
+            TokenMint(bytes(16)),
         )
         server, mask = RtmpServer(context, ConnectionLimits()), AddressMask(studio.clock, bytes)
         self.http = self.turn(lambda: HttpServer(server, mask))
@@ -233,9 +242,7 @@ class _Site:
         """What is watched."""
         place = self._hls.find(_KEY)
         assert place is not None
-        found = place.package.rendition("main")
-        assert found is not None
-        return found
+        return _rendition(place.package)
 
     def turn(self, call: Callable[[], T]) -> T:
         """What ``call`` returns, once aiohttp has done what it does then."""

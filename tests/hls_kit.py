@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -159,7 +159,6 @@ class Watcher:
 async def hls_site(
     rules: HttpRules | None = None,
     hls: HlsRules | None = None,
-    wall_clock: Callable[[], float] = time.time,
     **settings: Any,
 ) -> AsyncIterator[HlsSite]:
     """Run one; ``settings`` as ``site`` takes them."""
@@ -171,7 +170,7 @@ async def hls_site(
             lambda _key: hls or HlsRules(segment=1.0),
             context.clock,
             time.time,
-            lambda: f"r{next(runs)}",
+            lambda: f"{next(runs):08x}",
             lambda root, key: Places(root, stream_levels(key), open_folder),
         )
         terms: dict[str, HlsTerms] = {}
@@ -179,7 +178,7 @@ async def hls_site(
             lambda: there.house.server.context,
             packages,
             lambda key: terms.get(str(key), HlsTerms()),
-            TokenMint(bytes(16), wall_clock),
+            TokenMint(bytes(16)),
         )
         answers = HlsAnswers(service)
         there.http.ways.offer(".m3u8", answers.playlist)

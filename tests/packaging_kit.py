@@ -13,6 +13,7 @@ from golden_captures import load
 from rtmpd.engine.publication import Publication
 from rtmpd.outputs.names import open_folder, stream_levels
 from rtmpd.packaging.folder import Places
+from rtmpd.packaging.package import Package
 from rtmpd.packaging.packages import Packages
 from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.rules import HlsRules
@@ -38,6 +39,12 @@ def track_picture(track: int, *, key: bool, size: int = 100) -> bytes:
     return (b"\x96" if key else b"\xa6") + b"\x01avc1" + bytes((track,)) + bytes(3 + size)
 
 
+def rendition_of(package: Package, name: str) -> Rendition:
+    """The one of that name, of one stream."""
+    assert isinstance(package, StreamPackage)
+    return next(each for each in package.renditions if each.name == name)
+
+
 def packages_of(house: House, rules: Callable[[], HlsRules | None]) -> Packages:
     """Those of a house, by the rules of now."""
     runs = count()
@@ -46,7 +53,7 @@ def packages_of(house: House, rules: Callable[[], HlsRules | None]) -> Packages:
         lambda _key: rules(),
         house.loop.clock,
         lambda: UNIX + house.loop.now,
-        lambda: f"r{next(runs)}",
+        lambda: f"{next(runs):08x}",
         lambda root, key: Places(root, stream_levels(key), open_folder),
     )
 
@@ -128,9 +135,7 @@ class Studio:
         return package
 
     def main(self) -> Rendition:
-        rendition = self.package().rendition("main")
-        assert rendition is not None
-        return rendition
+        return rendition_of(self.package(), "main")
 
     def wait(self, seconds: float, *, asking: bool = True) -> None:
         """Time passes, and whoever looks each second does."""

@@ -102,10 +102,37 @@ async def test_without_a_token_of_this_stream_there_is_no_playlist(token: str) -
         await there.encoder(name="other")
         watcher, other = await there.viewer(), await there.viewer("other")
         for text in (token, other.token):
-            await watcher.get(f"main.m3u8?token={text}")
+            await watcher.get(f"main_00000000.m3u8?token={text}")
             assert watcher.status in (400, 403)
-        await watcher.get("main.m3u8")
+        await watcher.get("main_00000000.m3u8")
         assert watcher.status == 403
+        assert (await watcher.playlist()).startswith("#EXTM3U")
+
+
+async def test_a_token_is_good_for_an_hour_from_when_who_has_it_has_left() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        viewers = there.hls.viewers
+        for away, status in ((3500.0, 200), (3700.0, 403)):
+            (viewer,) = viewers._by_session.values()
+            viewer.seen_at -= 21.0
+            there.hls.look()
+            wish, left_at = viewers._left[watcher.token]
+            viewers._left[watcher.token] = wish, left_at - away
+            await watcher.playlist()
+            assert watcher.status == status
+
+
+async def test_where_hls_is_turned_off_that_is_said() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        there.terms["live/cam"] = HlsTerms(enabled=False)
+        browser = await there.site.get("/live/cam/index.m3u8")
+        assert browser.status == 404
+        assert "turned off" in await browser.body()
         assert (await watcher.playlist()).startswith("#EXTM3U")
 
 
@@ -141,7 +168,7 @@ async def test_a_cdn_is_known_by_its_secret_and_viewers_by_beacons() -> None:
     async with hls_site(authorizer=Asking()) as there:
         there.terms["live/cam"] = HlsTerms(cdn_secret=SECRET)
         await there.encoder()
-        for path in ("index.m3u8?key=good", "main.m3u8"):
+        for path in ("index.m3u8?key=good", "main_00000000.m3u8"):
             for shown in ({}, {"X_CDN_Secret": SECRET[1:]}, {"X_CDN_Secret": "\xff\xfe"}):
                 assert (await there.site.get(f"/live/cam/{path}", **shown)).status == 403
         watcher = await there.viewer(X_CDN_Secret=SECRET)

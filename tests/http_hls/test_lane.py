@@ -10,6 +10,7 @@ import random
 import pytest
 from hls_kit import HlsSite, hls_site, key
 from net_kit import eventually
+from packaging_kit import rendition_of
 
 from rtmpd.http import hls
 from rtmpd.http.answers import Origins
@@ -271,8 +272,8 @@ async def test_so_many_wait_and_no_more() -> None:
         await there.encoder()
         watchers = [await there.viewer() for _ in range(3)]
         package = there.packages.find(key(), there.house.context.clock())
-        rendition = package and package.rendition("main")
-        assert rendition is not None
+        assert package is not None
+        rendition = rendition_of(package, "main")
         others = [
             there.hls.waits.begin(rendition, "127.0.0.1", lambda: False, lambda _in_time: None)
             for _ in range(MOST_PER_NETWORK - 2)
@@ -339,27 +340,28 @@ HOSTILE = [
 ]
 NAMES = [
     "main.m3u8",
+    "main_00000000.m3u8",
     "index.m3u8",
     "..m3u8",
-    "../cam/main.m3u8",
-    "main%2e.m3u8",
+    "../cam/main_00000000.m3u8",
+    "main_00000000%2e.m3u8",
     "%00.m3u8",
     "nothing.m3u8",
-    "main_r0_init_99.mp4",
-    "main_r0_-1.mp4",
-    "main_r0_99999999999999999999.mp4",
-    "main_r0_0_99999.mp4",
-    "main_r0_999_0.mp4",
+    "main_00000000_init_99.mp4",
+    "main_00000000_-1.mp4",
+    "main_00000000_99999999999999999999.mp4",
+    "main_00000000_0_99999.mp4",
+    "main_00000000_999_0.mp4",
     "main_rX_0.mp4",
     "main__0.mp4",
-    "_r0_0.mp4",
+    "_00000000_0.mp4",
     "a_b_" + "9" * 1500 + ".mp4",
-    "main_r0_0_0.mp4.mp4",
-    "main_r0_0_0.MP4",
-    "main_r0_\u0661.mp4",
+    "main_00000000_0_0.mp4.mp4",
+    "main_00000000_0_0.MP4",
+    "main_00000000_\u0661.mp4",
     ".mp4",
     "beacon",
-    "x/main_r0_0_0.mp4",
+    "x/main_00000000_0_0.mp4",
 ]
 
 

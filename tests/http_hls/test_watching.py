@@ -6,11 +6,18 @@ import asyncio
 import re
 from pathlib import Path
 
-from hls_kit import FRAMES, hls_site, key
+from hls_kit import FRAMES, Encoder, HlsSite, hls_site, key
 from net_kit import eventually
 
 from rtmpd.engine.sources import Life
 from rtmpd.packaging.rules import HlsRules
+
+
+async def end(there: HlsSite, encoder: Encoder) -> None:
+    """It ends its stream, and that is seen."""
+    await encoder.client.close()
+    await eventually(lambda: there.house.stream().life is Life.IDLE)
+    there.packages.look()
 
 
 async def test_playlists_and_files_are_as_the_package_has_them() -> None:
@@ -142,9 +149,7 @@ async def test_who_comes_when_a_stream_that_has_ended_is_live_anew_is_shown_what
     async with hls_site(hls=HlsRules(segment=1.0, grace=0.0)) as there:
         first = await there.encoder()
         early = await there.viewer()
-        await first.client.close()
-        await eventually(lambda: there.house.stream().life is Life.IDLE)
-        there.packages.look()
+        await end(there, first)
         assert "#EXT-X-ENDLIST" in await early.playlist()
         await there.encoder()
         # Who watches the old one has it until somebody comes.
@@ -154,6 +159,60 @@ async def test_who_comes_when_a_stream_that_has_ended_is_live_anew_is_shown_what
         for name in late.files[:-1]:
             await late.get(name)
             assert late.status == 200
+
+
+async def test_names_of_a_run_that_is_over_are_of_nothing_however_they_are_asked_for() -> None:
+    async with hls_site(hls=HlsRules(segment=1.0, grace=0.0)) as there:
+        first = await there.encoder()
+        early = await there.viewer()
+        await early.playlist()
+        name = early.files[0]
+        await end(there, first)
+        await there.encoder()
+        late = await there.viewer()
+        # A cache has nothing of the new one by an old name, and players no number of another count.
+        assert late.uri.partition("?")[0] != early.uri.partition("?")[0]
+        for asked in (name, early.uri, f"{early.uri}&_HLS_msn=3"):
+            await early.get(asked)
+            assert early.status == 404
+            assert early.browser.headers["cache-control"] == "no-store"
+
+
+async def test_media_of_a_stream_that_is_over_are_waited_for_by_nobody() -> None:
+    async with hls_site() as there:
+        for path in ("/live/cam/main_00000000_3.mp4", "/live/cam/main_00000000_init_0.mp4"):
+            browser = await there.site.get(path)
+            assert browser.status == 404
+            assert "kept no more" in await browser.body()
+        assert there.house.stats.plays_total == 0
+
+
+async def test_who_goes_back_keeps_what_has_ended_as_long_as_they_fetch_it() -> None:
+    async with hls_site(hls=HlsRules(segment=1.0, grace=0.0, idle=30.0)) as there:
+        encoder = await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        name = watcher.files[0]
+        await end(there, encoder)
+        package = there.packages._packages[key()]
+        for status in (200, 200, 404):
+            package._wanted_at -= 20.0 if status == 200 else 31.0
+            there.packages.look()
+            await watcher.get(name)
+            assert watcher.status == status
+
+
+async def test_who_waits_when_a_package_is_dropped_is_told_of_nothing() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        msn, part = watcher.comes_next
+        watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
+        await eventually(lambda: there.hls.counts.waiting == 1)
+        there.packages._packages[key()].drop()
+        await watcher.read()
+        assert (watcher.status, watcher.browser.headers["cache-control"]) == (404, "no-store")
 
 
 async def test_requests_behind_one_that_waits_are_answered_in_their_order() -> None:
@@ -212,7 +271,7 @@ async def test_a_stream_that_is_published_in_variants_alone_is_watched_by_its_ow
         encoder = await there.encoder(name="cam_low")
         assert (await there.site.get("/live/cam/index.m3u8", "HEAD")).status == 200
         watcher = await there.viewer()
-        assert watcher.uri.startswith("v1-main.m3u8?")
+        assert watcher.uri.startswith("v1-main_00000000.m3u8?")
         await watcher.playlist()
         assert (await watcher.get(watcher.files[-2]))[4:8] in (b"moof", b"styp")
         stats = there.house.stats

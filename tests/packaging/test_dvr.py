@@ -129,7 +129,7 @@ async def test_a_drive_that_fails_leaves_holes_and_never_stops_the_live_edge(
     playlist = told(studio.main())
     assert playlist.text.count("#EXT-X-GAP\n") == studio.main().shelf.losses > 5
     lost = [segment for segment in studio.main().shelf.listed if segment.lost]
-    names = [f"main_r0_{segment.number}.mp4" for segment in lost]
+    names = [f"main_00000000_{segment.number}.mp4" for segment in lost]
     assert all(not studio.package().read(name, lambda _: None) for name in names)
     assert studio.package().file(playlist.files[-1])
     studio.packages.close()
@@ -163,3 +163,18 @@ async def test_a_long_playlist_is_the_same_compressed_piece_by_piece(tmp_path: P
             rendered = studio.main().playlist(skip)
             assert gzip.decompress(rendered.gzipped) == rendered.plain
     studio.packages.close()
+
+
+async def test_what_is_on_its_way_to_the_drive_is_not_lost_when_memory_is_short(tmp_path: Path) -> None:
+    studio = await begun(tmp_path)
+    await eventually(lambda: settled(studio))
+    publication = studio.house.stream.publication
+    assert publication is not None
+    studio.go_on(publication, 3.0)
+    shelf = studio.main().shelf
+    segment = next(each for each in shelf.listed if each.on_its_way)
+    while segment.data is not None:
+        assert studio.package().give_back()
+    await eventually(lambda: settled(studio))
+    assert (segment.lost, shelf.losses) == (False, 0)
+    assert await read(studio, f"main_00000000_{segment.number}.mp4")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from engine_kit import FakePublisher
 from net_kit import eventually
-from packaging_kit import Studio, Told
+from packaging_kit import Studio, Told, track_header, track_picture
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY
@@ -57,11 +57,11 @@ async def test_what_playlists_name_is_there_and_the_same_as_by_http(tmp_path: Pa
     folder = tmp_path / "live" / "cam"
     for _ in range(30):
         await send(studio, 1)
-        await eventually(lambda: text(folder / "main.m3u8").files[-1] == newest(studio))
-        playlist = text(folder / "main.m3u8")
+        await eventually(lambda: text(folder / "main_00000000.m3u8").files[-1] == newest(studio))
+        playlist = text(folder / "main_00000000.m3u8")
         assert set(playlist.files) <= files(folder)
-        assert playlist.tags("MAP")[0] == 'URI="main_r0_init_0.mp4"'
-    assert text(folder / "index.m3u8").files == ["main.m3u8"]
+        assert playlist.tags("MAP")[0] == 'URI="main_00000000_init_0.mp4"'
+    assert text(folder / "index.m3u8").files == ["main_00000000.m3u8"]
     assert not playlist.parts
     assert "CAN-BLOCK-RELOAD" not in playlist.text
     for name in playlist.files[-3:]:
@@ -70,12 +70,12 @@ async def test_what_playlists_name_is_there_and_the_same_as_by_http(tmp_path: Pa
     assert sum(playlist.durations) == pytest.approx(5.0, abs=1.1)
     media = {name for name in files(folder) if name.endswith(".mp4")}
     assert len(media) == pytest.approx(1 + 5 + 3, abs=2)
-    assert files(folder) - media == {"index.m3u8", "main.m3u8"}
+    assert files(folder) - media == {"index.m3u8", "main_00000000.m3u8"}
     studio.packages.close()
 
 
 def newest(studio: Studio) -> str:
-    return f"main_r0_{studio.main().shelf.listed[-1].number}.mp4"
+    return f"main_00000000_{studio.main().shelf.listed[-1].number}.mp4"
 
 
 async def test_all_of_it_goes_some_time_after_the_end(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ async def test_all_of_it_goes_some_time_after_the_end(tmp_path: Path) -> None:
     assert publication is not None
     publication.close(CloseReason.FINISHED)
     studio.wait(12, asking=False)
-    await eventually(lambda: text(folder / "main.m3u8").text.endswith("#EXT-X-ENDLIST\n"))
+    await eventually(lambda: text(folder / "main_00000000.m3u8").text.endswith("#EXT-X-ENDLIST\n"))
     studio.wait(60, asking=False)
     await eventually(lambda: files(tmp_path) == set())
 
@@ -95,17 +95,21 @@ async def test_what_another_run_has_left_is_taken_away_and_nothing_else(tmp_path
     folder = tmp_path / "live" / "cam"
     folder.mkdir(parents=True)
     for name in (
-        "main_dead0_7.mp4",
-        "main_dead0_init_0.mp4",
-        ".main_dead0_8.mp4.rtmpd-tmp",
+        "main_deadbeef_7.mp4",
+        "main_deadbeef_init_0.mp4",
+        "1080p_0_deadbeef_7.mp4",
+        "1080p_0_deadbeef.m3u8",
+        ".main_deadbeef_8.mp4.rtmpd-tmp",
         "poster.mp4",
+        "x_1.mp4",
+        "my_list.m3u8",
         "x.jpg",
     ):
         (folder / name).write_bytes(b"x")
     studio = await begun(tmp_path)
     await send(studio, 5)
-    await eventually(lambda: not any("dead0" in name for name in files(folder)))
-    assert files(folder) >= {"poster.mp4", "x.jpg", "main.m3u8"}
+    await eventually(lambda: not any("deadbeef" in name for name in files(folder)))
+    assert files(folder) >= {"poster.mp4", "x_1.mp4", "my_list.m3u8", "x.jpg", "main_00000000.m3u8"}
     studio.packages.close()
 
 
@@ -114,7 +118,7 @@ async def test_a_drive_that_is_stuck_holds_nobody_up_and_leaves_a_hole(
 ) -> None:
     studio = await begun(tmp_path)
     folder = tmp_path / "live" / "cam"
-    await eventually(lambda: (folder / "main.m3u8").exists())
+    await eventually(lambda: (folder / "main_00000000.m3u8").exists())
     answers, rename = threading.Event(), os.rename
 
     def slow(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
@@ -130,9 +134,9 @@ async def test_a_drive_that_is_stuck_holds_nobody_up_and_leaves_a_hole(
     assert studio.house.registry.budget.queue_bytes > before + 20_000_000
     answers.set()
     await send(studio, 3)
-    await eventually(lambda: text(folder / "main.m3u8").files[-1] == newest(studio))
-    assert "#EXT-X-GAP\n" in text(folder / "main.m3u8").text
-    there = [name for name in text(folder / "main.m3u8").files if name in files(folder)]
+    await eventually(lambda: text(folder / "main_00000000.m3u8").files[-1] == newest(studio))
+    assert "#EXT-X-GAP\n" in text(folder / "main_00000000.m3u8").text
+    there = [name for name in text(folder / "main_00000000.m3u8").files if name in files(folder)]
     assert newest(studio) in there
     studio.packages.close()
 
@@ -156,7 +160,7 @@ async def test_the_end_of_the_server_waits_until_all_of_it_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studio = await begun(tmp_path)
-    await eventually(lambda: (tmp_path / "live" / "cam" / "main.m3u8").exists())
+    await eventually(lambda: (tmp_path / "live" / "cam" / "main_00000000.m3u8").exists())
     drive = Drive(monkeypatch)
     await send(studio, 10)
     studio.packages.close()
@@ -211,4 +215,20 @@ async def test_a_link_in_the_folder_is_not_followed(tmp_path: Path) -> None:
     await send(studio, 6)
     await eventually(lambda: studio.packages.stats.disk_failures > 0)
     assert files(elsewhere) == set()
+    studio.packages.close()
+
+
+async def test_a_track_that_comes_just_before_the_end_is_none(tmp_path: Path) -> None:
+    studio = await begun(tmp_path)
+    publication = studio.house.stream.publication
+    assert publication is not None
+    studio.send(publication, track_header(1))
+    for number in range(15):
+        studio.send(publication, track_picture(1, key=number == 0))
+        studio.go_on(publication, 0.04)
+    assert [each.name for each in studio.package().renditions if not each.begun]
+    publication.close(CloseReason.FINISHED)
+    studio.wait(12, asking=False)
+    folder = tmp_path / "live" / "cam"
+    await eventually(lambda: text(folder / "main_00000000.m3u8").text.endswith("#EXT-X-ENDLIST\n"))
     studio.packages.close()

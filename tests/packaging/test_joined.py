@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import re
 import weakref
 
 from engine_kit import FULL_HD, KEY
@@ -36,10 +37,16 @@ def join(studio: Studio) -> Package:
     return package
 
 
-def text(package: Package, query: str = "") -> Told:
+def files(package: Package, query: str = "") -> list[str]:
+    """Playlists that are told of."""
     rendered = package.multivariant(query)
     assert rendered is not None
-    return Told(rendered.plain.decode())
+    return Told(rendered.plain.decode()).files
+
+
+def names(package: Package) -> list[str]:
+    """The same without their runs."""
+    return [re.sub(r"_[0-9a-f]{8}", "", each) for each in files(package)]
 
 
 def both() -> tuple[Studio, list[Publication]]:
@@ -58,19 +65,19 @@ def test_streams_are_joined_with_names_and_files_of_their_own():
     assert package.multivariant() is None
     send(studio, publications, 6.0)
     assert ready == [True]
-    told = text(package, "?token=x")
-    assert told.files == ["main.m3u8?token=x", "v2-main.m3u8?token=x"]
-    large, small = (package.rendition(name) for name in ("main", "v2-main"))
+    told_of = files(package, "?token=x")
+    assert told_of == ["main_00000000.m3u8?token=x", "v2-main_00000001.m3u8?token=x"]
+    large, small = (package.rendition(name.partition("?")[0]) for name in told_of)
     assert large is not None
     assert small is not None
     assert large is not small
-    files = [Told(each.playlist(False).plain.decode()).files[-1] for each in (large, small)]
-    assert files[0] != files[1]
-    one, two = (package.file(name) for name in files)
+    media = [told(each).files[-1] for each in (large, small)]
+    assert media[0] != media[1]
+    one, two = (package.file(name) for name in media)
     assert one
     assert two
     assert len(one) > len(two)
-    assert package.owner(files[1]) is small
+    assert package.owner(media[1]) is small
 
 
 def test_what_is_not_live_is_missing_until_it_is():
@@ -79,14 +86,14 @@ def test_what_is_not_live_is_missing_until_it_is():
     studio.send(large, FULL_HD)
     package = join(studio)
     send(studio, [large], 4.0)
-    assert text(package).files == ["main.m3u8"]
+    assert names(package) == ["main.m3u8"]
     small = studio.house.publish(SMALL)
     studio.send(small, FULL_HD)
     send(studio, [large, small], 1.2)
     join(studio)
     send(studio, [large, small], 4.0)
     assert join(studio) is package
-    assert text(package).files == ["main.m3u8", "v2-main.m3u8"]
+    assert names(package) == ["main.m3u8", "v2-main.m3u8"]
 
 
 def test_what_has_ended_and_is_live_anew_is_told_of_as_it_is_now():
@@ -97,13 +104,13 @@ def test_what_has_ended_and_is_live_anew_is_told_of_as_it_is_now():
     large = publications[0]
     large.close(CloseReason.FINISHED)
     studio.wait(RULES.grace + 2.0)
-    rendition = package.rendition("main")
+    rendition = package.rendition("main_00000000.m3u8")
     assert rendition is not None
     assert rendition.ended
     studio.send(studio.house.publish(), FULL_HD)
     again = join(studio)
     assert again is package
-    assert again.rendition("main") is None
+    assert again.rendition("main_00000000.m3u8") is None
 
 
 def all_go_on(studio: Studio, publications: list[Publication], seconds: int) -> None:
@@ -117,7 +124,7 @@ def all_go_on(studio: Studio, publications: list[Publication], seconds: int) -> 
 def waits_for(package: Package) -> list[list[str]]:
     """What somebody is told who comes now, once they are."""
     found: list[list[str]] = []
-    package.on_ready(lambda: found.append(text(package).files))
+    package.on_ready(lambda: found.append(names(package)))
     return found
 
 
@@ -143,7 +150,7 @@ def test_what_is_live_and_sends_nothing_is_waited_for_no_longer_than_4_seconds()
     studio.send(large, FULL_HD)
     join(studio)
     all_go_on(studio, [large], 6)
-    assert text(join(studio)).files == ["main.m3u8"]
+    assert names(join(studio)) == ["main.m3u8"]
     small = studio.house.publish(SMALL)
     waits = waits_for(join(studio))
     all_go_on(studio, [large], 3)
@@ -154,7 +161,7 @@ def test_what_is_live_and_sends_nothing_is_waited_for_no_longer_than_4_seconds()
     # Once it has something it is told of.
     studio.send(small, FULL_HD)
     all_go_on(studio, [large, small], 3)
-    assert text(join(studio)).files == ["main.m3u8", "v2-main.m3u8"]
+    assert names(join(studio)) == ["main.m3u8", "v2-main.m3u8"]
 
 
 def test_what_comes_again_and_again_without_anything_is_waited_for_once():
@@ -169,7 +176,7 @@ def test_what_comes_again_and_again_without_anything_is_waited_for_once():
         assert (join(studio).multivariant() is None) == (number < 2)
         small.close(CloseReason.FINISHED)
         all_go_on(studio, [large], 1)
-        assert text(join(studio)).files == ["main.m3u8"]
+        assert names(join(studio)) == ["main.m3u8"]
 
 
 def test_what_has_ended_is_told_of_no_more_while_others_go_on():
@@ -178,17 +185,17 @@ def test_what_has_ended_is_told_of_no_more_while_others_go_on():
     all_go_on(studio, [large, small], 6)
     large.close(CloseReason.FINISHED)
     all_go_on(studio, [small], round(RULES.grace) - 2)
-    assert text(join(studio)).files == ["main.m3u8", "v2-main.m3u8"]
+    assert names(join(studio)) == ["main.m3u8", "v2-main.m3u8"]
     all_go_on(studio, [small], 4)
-    assert text(join(studio)).files == ["v2-main.m3u8"]
+    assert names(join(studio)) == ["v2-main.m3u8"]
     # Who watches it is told of its end,
-    ended = join(studio).rendition("main")
+    ended = join(studio).rendition("main_00000000.m3u8")
     assert ended is not None
     assert told(ended).tags("ENDLIST")
     # and nothing is kept of it because others are watched.
     all_go_on(studio, [small], round(RULES.idle))
     assert KEY not in studio.packages._packages
-    assert join(studio).rendition("main") is None
+    assert join(studio).rendition("main_00000000.m3u8") is None
 
 
 def test_where_all_have_ended_all_are_told_of_as_long_as_somebody_asks():
@@ -200,8 +207,8 @@ def test_where_all_have_ended_all_are_told_of_as_long_as_somebody_asks():
         studio.wait(2.0)
     studio.wait(3.0 * RULES.idle)
     package = join(studio)
-    assert text(package).files == ["main.m3u8", "v2-main.m3u8"]
-    for name in ("main", "v2-main"):
+    assert names(package) == ["main.m3u8", "v2-main.m3u8"]
+    for name in files(package):
         rendition = package.rendition(name)
         assert rendition is not None
         assert told(rendition).tags("ENDLIST")
@@ -219,7 +226,7 @@ def test_of_streams_that_come_and_go_those_of_now_alone_are_kept():
     all_go_on(studio, [large, small], 6)
     gc.collect()
     assert old() is None
-    assert text(join(studio)).files == ["main.m3u8", "v2-main.m3u8"]
+    assert names(join(studio)) == ["main.m3u8", "v2-main.m3u8"]
 
 
 def test_what_cannot_be_packaged_is_tried_for_whoever_comes_and_not_each_second():
@@ -233,7 +240,7 @@ def test_what_cannot_be_packaged_is_tried_for_whoever_comes_and_not_each_second(
         package.wanted(studio.house.loop.now)
         studio.packages.look()
     assert studio.packages.stats.packages_total == 2
-    assert text(join(studio)).files == ["main.m3u8"]
+    assert names(join(studio)) == ["main.m3u8"]
     assert studio.packages.stats.packages_total == 3
 
 
@@ -253,7 +260,7 @@ def test_a_stream_of_variants_alone_is_there_too():
     studio.send(small, FULL_HD)
     package = join(studio)
     send(studio, [small], 4.0)
-    assert text(package).files == ["v2-main.m3u8"]
+    assert names(package) == ["v2-main.m3u8"]
     small.close(CloseReason.FINISHED)
     studio.rules = dataclasses.replace(RULES, idle=1.0)
     studio.wait(60.0, asking=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine_kit import AAC_HEADER, FULL_HD, KEY
-from packaging_kit import Studio, multivariant, picture, told, track_header, track_picture
+from packaging_kit import Studio, multivariant, picture, rendition_of, told, track_header, track_picture
 
 from rtmpd.engine.publication import Publication
 from rtmpd.packaging.package import Package
@@ -52,8 +52,7 @@ class Encoder:
 
 
 def begins(package: Package, name: str) -> dict[int, float]:
-    rendition = package.rendition(name)
-    assert rendition is not None
+    rendition = rendition_of(package, name)
     return {segment.number: round(segment.begins, 1) for segment in rendition.shelf.segments()}
 
 
@@ -61,22 +60,21 @@ def test_a_second_track_of_video_makes_a_ladder_and_who_watches_already_goes_on(
     encoder = Encoder()
     package = encoder.package()
     encoder.go_on(5.0, 0)
-    assert multivariant(package).files == ["main.m3u8"]
+    assert multivariant(package).files == ["main_00000000.m3u8"]
     encoder.announce(1)
     encoder.go_on(0.5, 0, 1)
-    assert multivariant(package).files == ["main.m3u8"]
+    assert multivariant(package).files == ["main_00000000.m3u8"]
     encoder.go_on(4.0, 0, 1)
-    assert multivariant(package).files == ["1080p_0.m3u8", "1080p_1.m3u8"]
+    assert multivariant(package).files == ["1080p_0_00000000.m3u8", "1080p_1_00000000.m3u8"]
     (sound,) = multivariant(package).tags("MEDIA")
-    assert 'URI="audio.m3u8"' in sound
+    assert 'URI="audio_00000000.m3u8"' in sound
     main = begins(package, "main")
     for name in ("1080p_0", "1080p_1", "audio"):
         found = begins(package, name)
         assert len(found) >= 3
         # A frame of sound may begin before a picture.
         assert all(abs(main[number] - time) <= 0.1 for number, time in found.items())
-    rendition = package.rendition("main")
-    assert rendition is not None
+    rendition = rendition_of(package, "main")
     assert not told(rendition).tags("DISCONTINUITY")
     assert encoder.studio.packages.stats.late_tracks == 1
 
@@ -88,10 +86,10 @@ def test_a_second_track_of_sound_is_one_to_choose():
     encoder.announce_sound(1)
     encoder.go_on(5.0, 0, sounds=(1,))
     playlist = multivariant(package)
-    assert playlist.files == ["1080p.m3u8"]
+    assert playlist.files == ["1080p_00000000.m3u8"]
     assert [line.rpartition("URI=")[2] for line in playlist.tags("MEDIA")] == [
-        '"audio.m3u8"',
-        '"audio-2.m3u8"',
+        '"audio_00000000.m3u8"',
+        '"audio-2_00000000.m3u8"',
     ]
 
 
@@ -102,7 +100,7 @@ def test_a_third_track_joins_a_ladder_in_its_numbers():
     encoder.go_on(5.0, 0, 1)
     encoder.announce(2)
     encoder.go_on(5.0, 0, 1, 2)
-    assert multivariant(package).files == ["1080p_0.m3u8", "1080p_1.m3u8", "1080p_2.m3u8"]
+    assert multivariant(package).files == [f"1080p_{number}_00000000.m3u8" for number in range(3)]
     first, third = begins(package, "1080p_0"), begins(package, "1080p_2")
     assert min(third) > 3
     assert all(first[number] == time for number, time in third.items())
@@ -113,16 +111,15 @@ def test_another_track_stands_in_for_one_that_has_ended_until_it_is_back():
     encoder.announce(1)
     package = encoder.package()
     encoder.go_on(5.0, 0, 1)
-    small = package.rendition("1080p_1")
-    assert small is not None
+    small = rendition_of(package, "1080p_1")
     encoder.go_on(9.0, 0)
     # It was silent for three seconds, and a key frame was waited for.
     assert sum(told(small).durations) > 8.0
     assert len(told(small).tags("DISCONTINUITY")) == 1
-    assert multivariant(package).files == ["1080p_0.m3u8"]
+    assert multivariant(package).files == ["1080p_0_00000000.m3u8"]
     encoder.go_on(5.0, 0, 1)
     assert len(told(small).tags("DISCONTINUITY")) == 2
-    assert multivariant(package).files == ["1080p_0.m3u8", "1080p_1.m3u8"]
+    assert multivariant(package).files == ["1080p_0_00000000.m3u8", "1080p_1_00000000.m3u8"]
 
 
 def test_the_first_track_may_end_too():
@@ -131,10 +128,9 @@ def test_the_first_track_may_end_too():
     package = encoder.package()
     encoder.go_on(5.0, 0, 1)
     encoder.go_on(10.0, 1)
-    first = package.rendition("1080p_0")
-    assert first is not None
+    first = rendition_of(package, "1080p_0")
     assert sum(told(first).durations) > 10.0
-    assert multivariant(package).files == ["1080p_1.m3u8"]
+    assert multivariant(package).files == ["1080p_1_00000000.m3u8"]
 
 
 def test_no_more_renditions_are_made_than_some():

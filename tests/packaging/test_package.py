@@ -67,6 +67,21 @@ def test_the_first_segment_ends_where_the_first_viewer_comes(gop: float, there: 
     assert studio.packages.stats.long_gops == 0
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_playlist_promises_key_frames_for_good_or_not_at_all(asked: bool):
+    studio = Studio(HlsRules(dvr=0.0 if asked else 60.0))
+    studio.packages.apply("", ())
+    publication = studio.publish()
+    studio.packages.published(publication)
+    studio.go_on(publication, 5.0)
+    promised = [bool(told(studio.main()).tags("INDEPENDENT-SEGMENTS"))]
+    for _ in range(60):
+        studio.go_on(publication, 1.0)
+        promised.append(bool(told(studio.main()).tags("INDEPENDENT-SEGMENTS")))
+    # Who comes first is shown what there is at once, so the segment behind that begins with no key frame.
+    assert set(promised) == {not asked}
+
+
 @pytest.mark.parametrize("gop", [1.0, 2.0, 3.9])
 def test_the_second_key_frame_is_waited_for_before_a_playlist_promises_how_long_segments_are(gop: float):
     studio = Studio(HlsRules(segment=2.0))
@@ -213,8 +228,8 @@ def test_parts_and_their_segment_are_the_same_bytes():
         if package.multivariant() is not None:
             fetch()
     for segment in studio.main().shelf.listed:
-        parts = [seen[f"main_r0_{segment.number}_{number}.mp4"] for number in range(len(segment.parts))]
-        assert package.file(f"main_r0_{segment.number}.mp4") == b"".join(parts)
+        parts = [seen[f"main_00000000_{segment.number}_{number}.mp4"] for number in range(len(segment.parts))]
+        assert package.file(f"main_00000000_{segment.number}.mp4") == b"".join(parts)
 
 
 def test_a_part_that_is_hinted_is_expected_and_comes():
@@ -226,7 +241,7 @@ def test_a_part_that_is_hinted_is_expected_and_comes():
     assert package.file(hinted) is None
     assert package.expects(hinted)
     assert package.owner(hinted) is rendition
-    assert not package.expects(hinted.replace("r0", "r1"))
+    assert not package.expects(hinted.replace("_00000000_", "_00000001_"))
     heard: list[tuple[int, int]] = []
     cancel = rendition.on_change(lambda: heard.append(rendition.position()))
     studio.go_on(publication, 0.24)
@@ -242,9 +257,9 @@ def test_a_part_that_is_hinted_is_expected_and_comes():
 @pytest.mark.parametrize(
     "name",
     [
-        *("", "main.mp4", "main_r0_.mp4", "main_r0_00.mp4", "main_r0_0_00.mp4", "main_r0_-1.mp4"),
-        *("main_r0_0_0_0.mp4", "main_r0_1e3.mp4", "main_r0_init_.mp4", "main_r0_init_9.mp4"),
-        *("main_r0_٣.mp4", "main_r1_0.mp4", "other_r0_0.mp4", "main_r0_0.m4s", "main_r0_99999999999999.mp4"),
+        *("", "main.mp4", "other_00000000_0.mp4", "main_00000001_0.mp4", "main_00000000_0.m4s"),
+        *(f"main_00000000_{end}.mp4" for end in ("", "00", "0_00", "-1", "0_0_0", "1e3", "init_", "init_9")),
+        *(f"main_00000000_{end}.mp4" for end in ("\u0663", "99999999999999")),
     ],
 )
 def test_names_that_are_not_ours_are_of_nothing(name: str):
@@ -284,7 +299,7 @@ def test_a_window_that_is_full_forgets_the_oldest():
     assert sum(playlist.durations) == pytest.approx(10.0, abs=1.0)
     assert int(playlist.number("MEDIA-SEQUENCE")) == rendition.shelf.listed[0].number
     assert studio.package().file(playlist.files[0])
-    assert studio.package().file("main_r0_1.mp4") is None
+    assert studio.package().file("main_00000000_1.mp4") is None
 
 
 def test_a_publisher_who_comes_back_goes_on_in_the_same_playlist_behind_a_discontinuity():
@@ -344,6 +359,43 @@ def test_a_publisher_who_is_back_and_has_sent_nothing_yet_has_not_ended():
     assert not rendition.ended
     studio.wait(3.0)
     assert rendition.ended
+
+
+def test_a_publisher_who_comes_back_with_what_nobody_can_be_shown_ends_the_playlist():
+    studio = Studio(HlsRules(grace=10.0))
+    publication = studio.publish()
+    studio.package()
+    studio.go_on(publication, 5.0)
+    rendition = studio.main()
+    publication.close(CloseReason.FINISHED)
+    studio.wait(2.0)
+    again = studio.house.publish()
+    studio.send(again, b"\x14" + bytes(50))  # VP6.
+    studio.wait(1.0, asking=False)
+    assert rendition.ended
+
+
+def test_a_package_goes_on_as_long_as_somebody_waits_for_what_comes_next():
+    studio = Studio(HlsRules(grace=60.0, idle=5.0))
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    package, rendition = studio.package(), studio.main()
+    publication.close(CloseReason.CONNECTION_LOST)
+    stop = rendition.on_change(lambda: None)
+    studio.wait(20.0, asking=False)
+    assert not package.over
+    stop()
+    studio.wait(10.0, asking=False)
+    assert package.over
+
+
+def test_where_hls_is_turned_off_nobody_else_begins_with_it():
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    assert studio.package() is not None
+    studio.rules = None
+    assert studio.packages.find(KEY, studio.house.loop.now) is None
 
 
 def test_what_nobody_asks_for_any_more_ends_and_costs_nothing():
@@ -410,7 +462,7 @@ def test_a_query_goes_behind_the_media_playlists_alone():
     studio.go_on(publication, 5.0)
     multivariant = studio.package().multivariant("?token=secret")
     assert multivariant is not None
-    assert b"main.m3u8?token=secret" in multivariant.plain
+    assert b"main_00000000.m3u8?token=secret" in multivariant.plain
     assert b"secret" not in studio.main().playlist(False).plain
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from captions_kit import caption_unit
 from engine_kit import AAC_HEADER, FULL_HD
-from packaging_kit import Studio, multivariant, picture, told
+from packaging_kit import Studio, multivariant, picture, rendition_of, told
 
 from rtmpd.engine.packet import VIDEO
 from rtmpd.media.captions import captions_in
@@ -28,7 +28,7 @@ VOD = "obs32/obs32-single-vod-pub"
 def test_each_track_of_a_ladder_is_a_variant_with_what_it_is_measured_to_need():
     package = Studio(HlsRules(segment=1.0)).replay(LADDER)
     playlist = multivariant(package)
-    assert playlist.files == ["360p.m3u8", "240p.m3u8", "144p.m3u8"]
+    assert playlist.files == ["360p_00000000.m3u8", "240p_00000000.m3u8", "144p_00000000.m3u8"]
     variants = playlist.tags("STREAM-INF")
     assert ["RESOLUTION=640x360" in variants[0], "RESOLUTION=426x240" in variants[1]] == [True, True]
     assert all('CODECS="avc1.' in each and ',mp4a.40.2"' in each for each in variants)
@@ -39,7 +39,7 @@ def test_each_track_of_a_ladder_is_a_variant_with_what_it_is_measured_to_need():
     assert needed[0] > 1.5 * needed[1]
     (sound,) = playlist.tags("MEDIA")
     assert 'TYPE=AUDIO,GROUP-ID="audio"' in sound
-    assert 'URI="audio.m3u8"' in sound
+    assert 'URI="audio_00000000.m3u8"' in sound
 
 
 def test_segments_of_a_ladder_begin_together_and_have_the_same_numbers():
@@ -57,13 +57,12 @@ def test_segments_of_a_ladder_begin_together_and_have_the_same_numbers():
 
 def test_each_playlist_tells_how_far_the_others_are():
     package = Studio(HlsRules(segment=1.0)).replay(LADDER)
-    rendition = package.rendition("240p")
-    assert rendition is not None
+    rendition = rendition_of(package, "240p")
     reports = told(rendition).tags("RENDITION-REPORT")
     assert [each.partition(",")[0] for each in reports] == [
-        'URI="360p.m3u8"',
-        'URI="144p.m3u8"',
-        'URI="audio.m3u8"',
+        'URI="360p_00000000.m3u8"',
+        'URI="144p_00000000.m3u8"',
+        'URI="audio_00000000.m3u8"',
     ]
     assert all("LAST-MSN=" in each and "LAST-PART=" in each for each in reports)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import FULL_HD, KEY
-from packaging_kit import packages_of, told
+from packaging_kit import packages_of, rendition_of, told
 from slate_kit import Theatre, read_slate, slate_bytes
 
 from rtmpd.packaging.packages import Packages
@@ -28,9 +28,7 @@ def theatre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Theatre:
 def main(theatre: Theatre, packages: Packages) -> Rendition:
     package = packages.find(KEY, theatre.loop.now)
     assert package is not None
-    rendition = package.rendition("main")
-    assert rendition is not None
-    return rendition
+    return rendition_of(package, "main")
 
 
 def test_a_slate_is_shown_behind_a_discontinuity_and_the_encoder_behind_another(theatre: Theatre) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ class HlsHttp:
         from rtmpd.http.hls_quick import QuickHls
         from rtmpd.http.hls_tokens import TokenMint
 
-        mint = TokenMint(secrets.token_bytes(_SECRET_BYTES), time.time)
+        mint = TokenMint(secrets.token_bytes(_SECRET_BYTES))
         hls = self._hls = Hls(lambda: self._server.context, self._packages, self._terms, mint)
         answers = HlsAnswers(hls)
         http.ways.offer(".m3u8", answers.playlist)
@@ -76,4 +75,4 @@ class HlsHttp:
         app = self._config().at(str(key))
         pull = app.pull_rule
         patience = pull.timeout if pull is not None and pull.on_demand else 0.0
-        return HlsTerms(app.hls.protect, app.hls.cdn_secret, patience)
+        return HlsTerms(app.hls.enabled, app.hls.protect, app.hls.cdn_secret, patience)

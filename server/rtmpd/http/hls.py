@@ -110,6 +110,7 @@ class Hls:
         counts.bytes_out += size
         count(counts.requests, "media")
         context = self.context()
+        place.package.wanted(context.clock())
         context.stats.bytes_out += size
         stream = context.registry.streams.get(place.key)
         if stream is not None:

@@ -21,8 +21,8 @@ from rtmpd.http.hls_place import (
     MASTER,
     MASTER_OWN,
     MASTER_SHARED,
+    MEDIA,
     MEDIA_NAME,
-    PLAYLIST,
     HlsTerms,
     Place,
     piece_of,
@@ -73,16 +73,20 @@ class HlsAnswers:
             return None
         try:
             place = self._hls.known(self._key(asked, folder))
+            if place is None and self._is_published(self._key(asked, asked.path.removesuffix(MEDIA))):
+                return None  # It is a stream that is called so.
         except Refused:
             return None
-        return None if place is None else await _told(self._file(asked, place, name))
+        return _gone() if place is None else await _told(self._file(asked, place, name))
 
     # Inside
 
-    async def _master(self, asked: Asked, folder: str) -> web.StreamResponse:
+    async def _master(self, asked: Asked, folder: str) -> web.StreamResponse | None:
         hls, wanted = self._hls, read_directives(_query(asked))
         key = self._key(asked, folder)
         terms = hls.terms(key)
+        if not terms.enabled:
+            return None
         viewer: Viewer | None = None
         if terms.cdn_secret:
             viewer = await self._cdn(asked, folder, terms)
@@ -127,7 +131,7 @@ class HlsAnswers:
         place = hls.known(key) or hls.find(key)
         if place is None:
             return _nobody()
-        rendition = place.package.rendition(name.removesuffix(PLAYLIST))
+        rendition = place.package.rendition(name)
         if rendition is None:
             return plain(HTTPStatus.NOT_FOUND, f"There is no such playlist: they are in {MASTER}.")
         in_time = place.has(rendition, wanted)
@@ -135,6 +139,8 @@ class HlsAnswers:
             in_time = await self._wait(asked, rendition, partial(place.has, rendition, wanted))
             if viewer is not None and viewer.dismissed:
                 raise watched_no_more()
+            if place.package.over:
+                return _nobody()
         self._remember(asked, place)
         piece = place.playlist(rendition, wanted, viewer, gzip=takes_gzip(asked.request), in_time=in_time)
         hls.note_playlist(place, rendition, viewer, len(asked.request.raw_path), len(piece.body))
@@ -157,7 +163,7 @@ class HlsAnswers:
     async def _from_drive(self, asked: Asked, place: Place, name: str) -> web.StreamResponse:
         piece = await _stored(asked, place, name)
         if piece is None:
-            return plain(HTTPStatus.NOT_FOUND, "This part of the stream is kept no more, or never was.")
+            return _gone()
         size = len(piece.body)
         self._hls.note_file(place, size)
         answer = _answer(asked, piece)
@@ -214,8 +220,11 @@ class HlsAnswers:
 
     def _is_live(self, key: StreamKey) -> bool:
         """Somebody publishes it, or a variant of it."""
+        return self._is_published(key) or self._hls.find(key) is not None
+
+    def _is_published(self, key: StreamKey) -> bool:
         stream = self._hls.context().registry.streams.get(key)
-        return (stream is not None and stream.life is not Life.IDLE) or self._hls.find(key) is not None
+        return stream is not None and stream.life is not Life.IDLE
 
     def _key(self, asked: Asked, folder: str) -> StreamKey:
         context, wish = self._hls.context(), asked.of(folder).wish
@@ -229,7 +238,7 @@ class HlsAnswers:
         asked.lane.learn(request, connection.origin, connection.session.shared)
 
 
-async def _told(answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+async def _told(answer: Awaitable[web.StreamResponse | None]) -> web.StreamResponse | None:
     try:
         return await answer
     except Refused as refusal:
@@ -303,6 +312,10 @@ def _elsewhere(folder: str, viewer: Viewer) -> web.StreamResponse:
     up = "../" * folder.strip("/").count("/") + "../"
     where = f"{up}{quote(str(viewer.key))}/{MASTER}?{SHOWN_AS}={viewer.token}"
     return plain(HTTPStatus.FOUND, "This stream is another one here.", {"Location": where})
+
+
+def _gone() -> web.StreamResponse:
+    return plain(HTTPStatus.NOT_FOUND, "This part of the stream is kept no more, or never was.")
 
 
 def _nobody() -> web.StreamResponse:

@@ -11,6 +11,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.http.hls_query import SHOWN_AS, Directives, check_ahead, is_there
 from rtmpd.http.hls_viewer import Viewer
 from rtmpd.http.pieces import Kind, Piece
+from rtmpd.packaging.rules import RUN
 
 if TYPE_CHECKING:
     from rtmpd.packaging.package import Package
@@ -23,7 +24,7 @@ MASTER: Final = "index.m3u8"
 """Of every stream, the playlist that names the others."""
 PLAYLIST: Final = ".m3u8"
 MEDIA: Final = ".mp4"
-MEDIA_NAME: Final = re.compile(r".+_[0-9A-Za-z-]+_(?:init_)?[0-9]+(?:_[0-9]+)?\.mp4")
+MEDIA_NAME: Final = re.compile(rf".+_{RUN}_(?:init_)?[0-9]+(?:_[0-9]+)?\.mp4")
 """Of every file of media; what is called otherwise is none of HLS."""
 
 
@@ -31,6 +32,8 @@ MEDIA_NAME: Final = re.compile(r".+_[0-9A-Za-z-]+_(?:init_)?[0-9]+(?:_[0-9]+)?\.
 class HlsTerms:
     """What the settings say of a stream."""
 
+    enabled: bool = True
+    """Whoever comes may have it by HLS; those who watch go on without."""
     protect: bool = False
     """Media is for viewers alone, too: every request carries a token."""
     cdn_secret: str = ""

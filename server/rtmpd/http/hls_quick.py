@@ -41,7 +41,7 @@ class QuickHls:
             if name.endswith(MEDIA):
                 return self._file(lane, place, name, query, known)
             if name.endswith(PLAYLIST) and name != MASTER:
-                return self._playlist(lane, place, name.removesuffix(PLAYLIST), query, known, size)
+                return self._playlist(lane, place, name, query, known, size)
         except (Refused, BadDirective):
             pass
         return False
@@ -112,6 +112,9 @@ class QuickHls:
     ) -> None:
         if viewer is not None and viewer.dismissed:
             lane.refuse(HTTPStatus.FORBIDDEN, watched_no_more().description, known)
+            return
+        if place.package.over:
+            lane.refuse(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.", known)
             return
         piece = place.playlist(rendition, wanted, viewer, gzip=known.gzip, in_time=in_time)
         self._hls.note_playlist(place, rendition, viewer, size, len(piece.body))

@@ -58,7 +58,8 @@ class Viewers:
         self._mint = mint
         self._by_session: dict[int, Viewer] = {}
         self._by_token: dict[str, Viewer] = {}
-        self._left: dict[str, Wish] = {}
+        self._left: dict[str, tuple[Wish, float]] = {}
+        """By their tokens, what they have asked with and when they have left."""
         self._networks: Counter[str] = Counter()
         context().registry.sessions.add_shelf(self._by_session)
 
@@ -79,7 +80,7 @@ class Viewers:
             permit.grant.abandon()
             return None
         viewer = self._place(wish, permit)
-        viewer.token = self._mint.issue(viewer.origin.session, viewer.key, LIFETIME)
+        viewer.token = self._mint.issue(viewer.origin.session, viewer.key)
         self._by_token[viewer.token] = viewer
         return viewer
 
@@ -92,8 +93,9 @@ class Viewers:
 
     async def enter_again(self, guest: Guest, token: str, key: StreamKey) -> Viewer:
         """Somebody goes on who had left: the same, by what they have asked with then. Raises ``Refused``."""
-        wish = self._left.get(token)
-        if wish is None or self._mint.session_of(token, key) is None:
+        wish, left_at = self._left.get(token, (None, 0.0))
+        is_gone = self._context().clock() - left_at >= LIFETIME
+        if wish is None or is_gone or self._mint.session_of(token, key) is None:
             raise watched_no_more()
         return await self.enter_as(guest, wish, token)
 
@@ -170,7 +172,7 @@ class Viewers:
             self._context().registry.budget.charge_partials(-_BYTES)
             return
         self._let_go(viewer.token)
-        self._left[viewer.token] = viewer.wish
+        self._left[viewer.token] = viewer.wish, self._context().clock()
         if len(self._left) > _MOST_LEFT:
             self._let_go(next(iter(self._left)))
 

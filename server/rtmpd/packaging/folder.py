@@ -19,13 +19,15 @@ from typing import Final, NamedTuple
 from rtmpd.net.workers import Workers
 from rtmpd.packaging.media_playlist import Told, write_plain
 from rtmpd.packaging.rendition import Rendition
+from rtmpd.packaging.rules import RUN
 from rtmpd.packaging.stats import HlsStats
 
 _MOST_WAITING: Final = 32 * 1024 * 1024
 """Bytes that may wait for a drive; what comes while it is slower than that is missing."""
 _INDEX: Final = "index.m3u8"
 _PLAYLIST: Final = ".m3u8"
-_MEDIA: Final = re.compile(r"[^_]+_([0-9a-z]+)_(?:init_)?[0-9]+\.mp4")
+_OURS: Final = re.compile(rf".+_({RUN})(?:_(?:init_)?[0-9]+\.mp4|\.m3u8)")
+"""Of a run, by its name."""
 _TEMPORARY: Final = ".rtmpd-tmp"
 _MODE: Final = 0o640
 _STALE: Final = 3600.0
@@ -166,9 +168,9 @@ class StreamFolder:
             for segment in list(rendition.shelf.listed):
                 if segment.number >= mirror.next and segment.data is not None:
                     self._write(mirror, Told.of(segment), segment.data)
-            if rendition.ended and not mirror.ended:
+            if rendition.ended and mirror.told and not mirror.ended:
                 mirror.ended = True
-                self._submit(0, partial(_write_files, {f"{rendition.name}{_PLAYLIST}": self._text(mirror)}))
+                self._submit(0, partial(_write_files, {rendition.names.playlist: self._text(mirror)}))
         if index and index != self._index:
             self._index = index
             self._submit(len(index), partial(_write_files, {_INDEX: index}), self._forget_index)
@@ -192,7 +194,7 @@ class StreamFolder:
         files[names.segment(told.number)] = data
         mirror.told.append(told)
         gone = [names.segment(number) for number in self._trim(mirror)]
-        files[f"{rendition.name}{_PLAYLIST}"] = self._text(mirror)
+        files[names.playlist] = self._text(mirror)
 
         def job(folder: int) -> None:
             _write_files(files, folder)
@@ -226,7 +228,12 @@ class StreamFolder:
     def _text(self, mirror: _Mirror) -> bytes:
         rendition = mirror.rendition
         return write_plain(
-            rendition.plan, rendition.names, mirror.told, mirror.discontinuities, ended=mirror.ended
+            rendition.plan,
+            rendition.names,
+            mirror.told,
+            mirror.discontinuities,
+            independent=rendition.shelf.independent,
+            ended=mirror.ended,
         ).encode()
 
     def _forget_index(self) -> None:
@@ -279,17 +286,16 @@ def _write_files(files: dict[str, bytes], folder: int) -> None:
 def _clean(run: str, folder: int) -> None:
     """Take away what other runs have left, one that was cut off perhaps."""
     for name in os.listdir(folder):
-        media = _MEDIA.fullmatch(name)
-        if name.endswith(_TEMPORARY) or (media is not None and media[1] != run):
+        ours = _OURS.fullmatch(name)
+        if name.endswith(_TEMPORARY) or (ours is not None and ours[1] != run):
             _unlink(folder, name)
 
 
 def _remove(run: str, folder: int) -> None:
-    """Take away what this run has written; playlists too, unless another has written them anew."""
+    """Take away what this run has written; the multivariant playlist too, unless another run is there."""
     for name in os.listdir(folder):
-        media = _MEDIA.fullmatch(name)
-        ours = media is not None and media[1] == run
-        if ours or (_is_playlist(name) and f"_{run}_".encode() in _read(folder, name)):
+        ours = _OURS.fullmatch(name)
+        if ours is not None and ours[1] == run:
             _unlink(folder, name)
     left = [name for name in os.listdir(folder) if name.endswith(_PLAYLIST)]
     if left == [_INDEX]:
@@ -300,9 +306,9 @@ def _sweep(root: str) -> None:
     """Media that are old, and playlists and folders that have nothing else."""
     latest = time.time() - _STALE
     for _, folders, names, folder in os.fwalk(root, topdown=False):
-        old = [name for name in names if _MEDIA.fullmatch(name) and _changed_at(folder, name) < latest]
+        old = [name for name in names if _OURS.fullmatch(name) and _changed_at(folder, name) < latest]
         left = set(names) - set(old)
-        if old and not any(_MEDIA.fullmatch(name) for name in left):
+        if old and not any(_OURS.fullmatch(name) for name in left):
             old += [name for name in left if name.endswith((_PLAYLIST, _TEMPORARY))]
         for name in old:
             _unlink(folder, name)
@@ -317,10 +323,6 @@ def _changed_at(folder: int, name: str) -> float:
     return time.time()
 
 
-def _is_playlist(name: str) -> bool:
-    return name.endswith(_PLAYLIST) and name != _INDEX
-
-
 def _drop_empty(places: Places, levels: list[str]) -> None:
     """Take away folders that are empty."""
     while levels:
@@ -332,16 +334,6 @@ def _drop_empty(places: Places, levels: list[str]) -> None:
             return
         finally:
             os.close(above)
-
-
-def _read(folder: int, name: str) -> bytes:
-    with contextlib.suppress(OSError):
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        try:
-            return os.read(fd, 1 << 20)
-        finally:
-            os.close(fd)
-    return b""
 
 
 def _unlink(folder: int, name: str) -> None:

@@ -59,10 +59,10 @@ class JoinedPackage(Package):
     def on_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self._waiting.add(callback)
 
-    def rendition(self, name: str) -> Rendition | None:
+    def rendition(self, playlist: str) -> Rendition | None:
         for prefix, member in self._members.items():
-            if name.startswith(prefix) and not member.over:
-                found = member.rendition(name.removeprefix(prefix))
+            if playlist.startswith(prefix) and not member.over:
+                found = member.rendition(playlist.removeprefix(prefix))
                 if found is not None:
                     return found
         return None

@@ -311,10 +311,8 @@ class Layout:
             track = next(iter(each.tracks.values()), None)
             if track is not None:
                 peak, mean = each.rendition.shelf.rates
-                label, first = f"Audio {number}", number == 1
-                found.append(
-                    Sound(each.rendition.name, label, track.codec, peak, mean, track.channels, first)
-                )
+                label, playlist = f"Audio {number}", each.rendition.names.playlist
+                found.append(Sound(playlist, label, track.codec, peak, mean, track.channels, number == 1))
         return found
 
 
@@ -348,9 +346,9 @@ def _variant(output: Output) -> Variant:
     picture = next((track for track in output.tracks.values() if track.kind == VIDEO), None)
     peak, mean = rendition.shelf.rates
     if picture is None:
-        return Variant(rendition.name, _codecs(output), peak, mean)
+        return Variant(rendition.names.playlist, _codecs(output), peak, mean)
     return Variant(
-        rendition.name,
+        rendition.names.playlist,
         _codecs(output),
         peak,
         mean,

@@ -19,12 +19,13 @@ _PARTED: Final = 2
 
 
 class Names:
-    """What the files of a rendition are called: no other run of it has the same."""
+    """What the files of a rendition are called, its playlist included: no other run of it has the same."""
 
-    __slots__ = ("_stem",)
+    __slots__ = ("_stem", "playlist")
 
     def __init__(self, rendition: str, run: str) -> None:
         self._stem = f"{rendition}_{run}_"
+        self.playlist = f"{rendition}_{run}.m3u8"
 
     def init(self, number: int) -> str:
         return f"{self._stem}init_{number}.mp4"
@@ -65,8 +66,8 @@ class MediaPlaylist:
     def write(self, others: Iterable[tuple[str, int, int]], *, skip: bool, ended: bool) -> tuple[str, str]:
         """The playlist in two pieces, of which the first is the same object as long as nothing changes in it.
 
-        ``others`` are further renditions: their name, and number and part of their newest. With ``skip`` what
-        is old is left out, if there is that much.
+        ``others`` are further renditions: their playlist, and number and part of their newest. With ``skip``
+        what is old is left out, if there is that much.
         """
         shelf, plan = self._shelf, self._plan
         listed = shelf.listed
@@ -82,7 +83,7 @@ class MediaPlaylist:
         elif plan.part_target:
             lines += self._open_lines()
             lines += [
-                f'#EXT-X-RENDITION-REPORT:URI="{name}.m3u8",LAST-MSN={number}'
+                f'#EXT-X-RENDITION-REPORT:URI="{name}",LAST-MSN={number}'
                 + (f",LAST-PART={part}" if part >= 0 else "")
                 for name, number, part in others
             ]
@@ -202,7 +203,6 @@ class Told:
     begins: float
     duration: float
     discontinuity: bool
-    independent: bool
     lost: bool = False
 
     @classmethod
@@ -214,12 +214,15 @@ class Told:
             segment.begins,
             segment.duration,
             segment.discontinuity,
-            segment.independent,
         )
 
 
-def write_plain(plan: Plan, names: Names, told: Sequence[Told], discontinuities: int, *, ended: bool) -> str:
-    """A playlist without parts of these segments, of which there is one at least."""
+def write_plain(
+    plan: Plan, names: Names, told: Sequence[Told], discontinuities: int, *, independent: bool, ended: bool
+) -> str:
+    """A playlist without parts of these segments, of which there is one at least; ``independent``: all begin
+    with key frames, and will.
+    """
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{_VERSION}",
@@ -228,7 +231,7 @@ def write_plain(plan: Plan, names: Names, told: Sequence[Told], discontinuities:
     ]
     if discontinuities:
         lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}")
-    if all(each.independent for each in told):
+    if independent:
         lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
     init = -1
     for each in told:

@@ -15,7 +15,7 @@ _CAPTIONS: Final = "captions"
 class Variant:
     """A rendition with video, or the only one of a stream without."""
 
-    name: str
+    playlist: str
     codecs: tuple[str, ...]
     peak: float
     """Bits a second, measured; as is ``mean``."""
@@ -29,7 +29,7 @@ class Variant:
 class Sound:
     """An audio rendition beside the video ones."""
 
-    name: str
+    playlist: str
     label: str
     codec: str
     peak: float
@@ -59,7 +59,7 @@ def write_multivariant(members: Sequence[Member], query: str = "") -> str:
     for member in members:
         for variant in member.variants:
             lines.append(_variant_line(variant, member))
-            lines.append(f"{member.prefix}{variant.name}.m3u8{query}")
+            lines.append(f"{member.prefix}{variant.playlist}{query}")
     lines.append("")
     return "\n".join(lines)
 
@@ -68,7 +68,7 @@ def _sound_line(sound: Sound, prefix: str, query: str) -> str:
     default = "YES" if sound.default else "NO"
     return (
         f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{prefix}{_AUDIO}",NAME="{sound.label}",DEFAULT={default},'
-        f'AUTOSELECT={default},CHANNELS="{sound.channels or 2}",URI="{prefix}{sound.name}.m3u8{query}"'
+        f'AUTOSELECT={default},CHANNELS="{sound.channels or 2}",URI="{prefix}{sound.playlist}{query}"'
     )
 
 

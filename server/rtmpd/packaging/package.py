@@ -35,12 +35,12 @@ class Package(ABC):
         """
 
     @abstractmethod
-    def rendition(self, name: str) -> Rendition | None:
-        """A rendition by its name."""
+    def rendition(self, playlist: str) -> Rendition | None:
+        """A rendition by the name of its playlist, without a query."""
 
     @abstractmethod
     def owner(self, name: str) -> Rendition | None:
-        """The rendition to which a file of that name belongs."""
+        """The rendition to which media of that name belong."""
 
     @abstractmethod
     def drop(self) -> None:

@@ -32,7 +32,7 @@ class Packages(StreamObserver):
         places: Callable[[str, StreamKey], Places] | None = None,
     ) -> None:
         """``rules_of`` says how a stream is packaged, None if it is not; ``new_run()`` gives a word that no
-        other package has had: small letters and digits. ``places(root, key)`` says where files of a stream
+        other package has had, as ``RUN`` says. ``places(root, key)`` says where files of a stream
         are; without it none are written.
         """
         self.stats = HlsStats()
@@ -121,11 +121,13 @@ class Packages(StreamObserver):
 
     def _find(self, key: StreamKey, *, asked: bool = True) -> StreamPackage | None:
         """That of one stream alone."""
+        rules = self._rules_of(key)
+        if rules is None:
+            return None
         package = self._packages.get(key)
         if package is not None and not package.over and not (package.ended and self._is_live(key)):
             return package
-        rules = self._rules_of(key)
-        if rules is None or not self._is_live(key) or self._registry.budget.exhausted:
+        if not self._is_live(key) or self._registry.budget.exhausted:
             return None
         if package is not None:
             package.drop()

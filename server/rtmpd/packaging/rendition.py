@@ -66,6 +66,11 @@ class Rendition:
         return self.plan.target_duration
 
     @property
+    def awaited(self) -> bool:
+        """Somebody waits for what comes next."""
+        return bool(self._listeners)
+
+    @property
     def begun(self) -> bool:
         """There is a segment that players can begin with."""
         return bool(self.shelf.listed)
@@ -74,7 +79,7 @@ class Rendition:
         """The playlist of now, or with ``skip`` what is new of it; one object until something changes."""
         rendered = self._rendered.get(skip)
         if rendered is None:
-            others = [(each.name, *each.newest()) for each in self.others]
+            others = [(each.names.playlist, *each.newest()) for each in self.others]
             begin, rest = self._playlist.write(others, skip=skip, ended=self.ended)
             rendered = self._rendered[skip] = self._renderers[skip].render(begin, rest)
         return rendered

@@ -8,6 +8,8 @@ from typing import Final
 
 from rtmpd.engine.key import StreamKey
 
+RUN: Final = "[0-9a-f]{8}"
+"""What one run of a stream is called in the names of its files, as a regular expression."""
 _NAME: Final = "{name}"
 """In names of variants: what the stream is called."""
 

@@ -171,6 +171,7 @@ class Segmenter:
         follows up to the next key frame is another, without one.
         """
         self._hasty = True
+        self._shelf.independent = False
 
     def add_event(self, box: bytes) -> None:
         """A whole emsg box, for the part in the making; what is too much is left out."""

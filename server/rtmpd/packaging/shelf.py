@@ -85,7 +85,8 @@ class Archive(Protocol):
         """The oldest have to go."""
 
     def store(self, segment: Segment, done: Callable[[], None]) -> None:
-        """Keep it, and call ``done`` when that is done or has failed; not if it is not tried."""
+        """Keep it, and call ``done`` when that is done or has failed; not if it is not tried. Then it has a
+        ``place``, or is ``lost`` where it is in memory no more."""
 
     def forget(self, segment: Segment) -> None:
         """It is asked for no more."""
@@ -134,7 +135,9 @@ class Shelf:
         """Of all parts so far."""
         self.inits: dict[int, bytes] = {}
         """Init segments by number."""
-        self._keyless = 0
+        self.independent = True
+        """All segments so far begin with a key frame, and as far as is known the next one does; once one does
+        not, a playlist may not promise it again."""
         self.losses = 0
         """Segments that were lost while they were listed."""
         self._bits = 0
@@ -144,11 +147,6 @@ class Shelf:
     def listed(self) -> deque[Segment]:
         """The whole ones that a playlist names."""
         return self._listed
-
-    @property
-    def independent(self) -> bool:
-        """Whether all that are listed begin with a key frame."""
-        return not self._keyless
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -165,6 +163,7 @@ class Shelf:
     def begin(self, begins: float, init: int, *, discontinuity: bool, independent: bool) -> Segment:
         """Begin another segment."""
         self.breaks += discontinuity
+        self.independent &= independent
         self.open = Segment(self.next, init, begins, discontinuity, independent)
         self.next += 1
         self._hold(SEGMENT_OVERHEAD_BYTES)
@@ -194,7 +193,6 @@ class Shelf:
         self._lasted += segment.duration
         if segment.duration > _TELLS:
             self._peak = max(self._peak, 8.0 * segment.size / segment.duration)
-        self._keyless += not segment.independent
         if self._archive is not None:
             self._archive.store(segment, self._trim)
             self._recent.append(segment)
@@ -276,14 +274,13 @@ class Shelf:
         self._hold(-segment.held)
         segment.data = None
         segment.parts.clear()
-        segment.lost = segment.place is None
+        segment.lost = segment.place is None and not segment.on_its_way
         self.losses += segment.lost
 
     def _unlist(self) -> None:
         segment = self._listed.popleft()
         self.seconds -= segment.duration
         self.discontinuities += segment.discontinuity
-        self._keyless -= not segment.independent
         self._unlisted.append(segment)
 
     def _forget(self, segment: Segment) -> None:

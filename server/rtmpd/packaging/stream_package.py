@@ -108,8 +108,9 @@ class StreamPackage(Package):
     def on_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self._waiting.add(callback)
 
-    def rendition(self, name: str) -> Rendition | None:
-        return self._renditions.get(name)
+    def rendition(self, playlist: str) -> Rendition | None:
+        found = self._renditions.get(playlist.partition(f"_{self._run}.")[0])
+        return found if found is not None and found.names.playlist == playlist else None
 
     @property
     def renditions(self) -> Iterable[Rendition]:
@@ -141,6 +142,8 @@ class StreamPackage(Package):
         ended = self._ended_at
         if ended is not None and not self.ended and now - ended >= self.rules.grace:
             self._end()
+        if any(rendition.awaited for rendition in self._renditions.values()):
+            self._wanted_at = now
         since = self._wanted_at
         if self.ended and ended is not None and self._folder is not None:
             since = max(since, ended + self.rules.window)
@@ -271,9 +274,9 @@ class StreamPackage(Package):
                     "problem": problem,
                 }
                 _logger.warning("track left out of HLS", extra={"fields": fields})
-        if layout is None and refused and not self._feeds.announced:
+        if self._gathering is not None and refused and not self._feeds.announced:
             self.problem = " ".join(f"{problem}." for problem in refused.values())
-            self.drop()
+            self._end()
         elif layout is not None and layout.long_gops != self._long_gops:
             more, self._long_gops = layout.long_gops - self._long_gops, layout.long_gops
             stream = self._around.registry.streams.get(key)
