@@ -334,3 +334,17 @@ def test_proxies_of_both_are_believed(imported: Import) -> None:
 def test_numbers_that_are_none(imported: Import) -> None:
     done = paths(imported, f"live/a:\n  maxReaders: many\nlive/b:\n  maxReaders: {'9' * 5000}")
     assert [each.partition(":")[2] for each in done.left] == ["maxReaders", "maxReaders"]
+
+
+def test_scripts_of_shells_are_given_variables(imported: Import) -> None:
+    text = """
+    live/one:
+      runOnReady: sh -c "note rtmp://localhost/${MTX_PATH}_low"
+    live/two:
+      runOnReady: sh -c "note '$MTX_PATH'"
+    """
+    done = paths(imported, text)
+    command = done.app("live/one")["run"]["sh"]["command"]
+    assert command == ["sh", "-c", 'note rtmp://localhost/"$RTMPD_APP"/"$RTMPD_NAME"_low']
+    assert [each.partition(":")[2] for each in done.left] == ["runOnReady"]
+    assert "run" not in done.settings["apps"].get("live/two", {})

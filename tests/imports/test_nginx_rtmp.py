@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from textwrap import dedent, indent
 
 import pytest
 
 from rtmpd.imports.nginx_words import APP, COMMANDS, HLS, LEFT, NEEDLESS, RECORD, SERVER
+from rtmpd.processes.command import OF_HOOKS, Command
 
 from .conftest import Import, Imported
 
@@ -232,13 +234,46 @@ def test_a_command_plays_and_publishes_by_placeholders(imported: Import) -> None
     }
 
 
-def test_a_shell_is_given_variables_and_no_placeholders(imported: Import) -> None:
-    done = application(imported, 'exec_publish sh -c "echo $app/$name $addr ${name}";')
+@pytest.mark.parametrize(
+    ("script", "ours", "said"),
+    [
+        ("put $app/$name_low", 'put "$RTMPD_APP"/"$RTMPD_NAME"_low', "live/my  cam_low"),
+        ("put ${name}_low $addr", 'put "$RTMPD_NAME"_low "$RTMPD_ADDRESS"', "my  cam_low|192.0.2.1"),
+        (r"put \"a/$name_low $name\"", 'put "a/${{RTMPD_NAME}}_low $RTMPD_NAME"', "a/my  cam_low my  cam"),
+        (r"put \"it's $name\" x", 'put "it\'s $RTMPD_NAME" x', "it's my  cam|x"),
+        (r"put 'a\' $name", "put 'a' \"$RTMPD_NAME\"", "a|my  cam"),
+        ("put `put $name`", "put `put $RTMPD_NAME`", "my|cam"),
+        (
+            r"X=1 put \${RTMPD_APP} \$RTMPD_APP {x}",
+            "X=1 put ${{RTMPD_APP}} $RTMPD_APP {{x}}",
+            "live|live|{x}",
+        ),
+    ],
+)
+def test_a_shell_is_given_variables_that_expand_to_what_was_filled_in(
+    imported: Import, script: str, ours: str, said: str
+) -> None:
+    done = application(imported, f'exec_publish sh -c "{script}";')
     assert done.code == 0
-    assert done.app("live")["exec"]["sh"] == {
-        "command": ["sh", "-c", "echo $RTMPD_APP/$RTMPD_NAME $RTMPD_ADDRESS $RTMPD_NAME"],
-        "on": ["published"],
-    }
+    command = done.app("live")["exec"]["sh"]["command"]
+    assert command == ["sh", "-c", ours]
+    shell, option, text = Command.parse(command, names=OF_HOOKS).fill({})
+    put = "put() { local IFS='|'; printf %s \"$*\"; }\n"
+    environment = {"RTMPD_APP": "live", "RTMPD_NAME": "my  cam", "RTMPD_ADDRESS": "192.0.2.1"}
+    ran = subprocess.run([shell, option, put + text], env=environment, capture_output=True, timeout=10)
+    assert (ran.stdout.decode(), ran.stderr) == (said, b"")
+
+
+def test_what_a_shell_is_given_besides_its_script_has_placeholders(imported: Import) -> None:
+    done = application(imported, "exec_publish sh -c 'echo \\$1' sh $name_low;")
+    assert done.app("live")["exec"]["sh"]["command"] == ["sh", "-c", "echo $1", "sh", "{name}_low"]
+
+
+@pytest.mark.parametrize("script", ["echo 'a $name'", "echo $name `echo 'b'`", "echo $name it's"])
+def test_a_variable_that_a_shell_would_not_read_is_left(imported: Import, script: str) -> None:
+    done = application(imported, f'exec_publish sh -c "{script}";')
+    assert (done.code, done.left) == (3, ["5:exec_publish"])
+    assert "exec" not in done.app("live")
 
 
 def test_a_command_that_asks_for_what_there_is_not_is_left(imported: Import) -> None:

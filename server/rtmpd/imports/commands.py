@@ -7,8 +7,9 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from rtmpd.imports.scripts import with_variables
+
 _BRACES: Final = re.compile(r"\{(\w+)\}")
-_OURS: Final = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 _REDIRECTION: Final = re.compile(r"\d?(?:>>?|<).*|\d?>&\d")
 _SHELLS: Final = frozenset({"sh", "ash", "bash", "busybox", "dash", "ksh", "zsh"})
 _SCRIPT: Final = re.compile(r"-[a-z]*c")
@@ -24,7 +25,7 @@ class Language:
     """How another server writes what stands for something of a stream."""
 
     variable: re.Pattern[str]
-    """One of them, its name in the first group that there is."""
+    """One of them, its name in the first group that there is; in ``sign`` a character that is only itself."""
     known: Mapping[str, str]
     """What stands in place of each: a text, with placeholders of ours."""
     ports: Container[str]
@@ -34,14 +35,18 @@ class Language:
         """With placeholders of ours in place of theirs, and braces of its own doubled; what is not known goes
         into ``missing``.
         """
-        pieces, end = [], 0
+        pieces, plain, end = [], "", 0
         for found in self.variable.finditer(text):
+            plain, end = plain + text[end : found.start()], found.end()
+            if found.lastgroup == "sign":
+                plain += found["sign"]
+                continue
             name = next((group for group in found.groups() if group is not None), "")
             if name not in self.known:
                 missing.append(name)
-            pieces += [_doubled(text[end : found.start()]), self.known.get(name, found[0])]
-            end = found.end()
-        return "".join([*pieces, _doubled(text[end:])])
+            pieces += [_doubled(plain), self.known.get(name, found[0])]
+            plain = ""
+        return "".join([*pieces, _doubled(plain + text[end:])])
 
 
 def _doubled(text: str) -> str:
@@ -58,6 +63,8 @@ class Translated:
     """What it asks for that there is not."""
     script: bool = False
     """A shell reads it."""
+    unread: bool = False
+    """What the shell should read stands where it does not."""
     rtsp: bool = False
     """It has published by RTSP."""
 
@@ -74,22 +81,20 @@ def translate(arguments: Sequence[str], language: Language, app: str) -> Transla
     words = [word for word in arguments if not _REDIRECTION.fullmatch(word)]
     program = words[0].rpartition("/")[2] if words else ""
     encodes = "ffmpeg" in program or program.startswith("gst-")
-    done.script = program in _SHELLS and any(_SCRIPT.fullmatch(word) for word in words[1:])
+    options = (number for number, word in enumerate(words) if number and _SCRIPT.fullmatch(word))
+    option = next(options, 0) if program in _SHELLS else 0
+    done.script = option > 0
     before = ""
-    for word in words:
-        if done.script:
-            done.command.append(_OURS.sub(_in_environment, language.translate(word, done.missing)))
-            continue
+    for number, word in enumerate(words):
         plain = language.translate(word, done.missing)
+        if done.script and number == option + 1:
+            text, done.unread = with_variables(plain)
+            done.command.append(text)
+            continue
         done.command.append(_own_url(plain, before, language, app, encodes=encodes, publish=done.publish))
         before = word
     _mend_format(done)
     return done
-
-
-def _in_environment(found: re.Match[str]) -> str:
-    """For a shell, which is given no placeholders; what has doubled braces keeps them, once."""
-    return f"{{{found[1]}}}" if found[1] else f"$RTMPD_{found[2].upper()}"
 
 
 def _mend_format(done: Translated) -> None:

@@ -19,6 +19,7 @@ from rtmpd.imports.mediamtx_words import (
     PATH_RUNS,
     PATH_TIMES,
 )
+from rtmpd.imports.scripts import UNREAD
 
 _EVERY: Final = frozenset({"all", "all_others", "~^.*$", "~^.+$", "~^(.*)$", "~^(.+)$", "~.*", "~^.*", "~"})
 _BELOW: Final = re.compile(r"~\^([\w.-]+(?:/[\w.-]+)*)/(?:\(?(?:\.[+*]|\[\^/\]\+)\)?\$?)?")
@@ -140,6 +141,9 @@ class MediaMtxPath:
             what = ", ".join(sorted({f"${name}" for name in done.missing})) or "an unfinished quotation"
             text = f"{what} cannot stand in an argument: docs/processes.md has the environment"
             self.draft.leave(entry.place, key, text)
+            return
+        if done.unread:
+            self.draft.leave(entry.place, key, UNREAD)
             return
         table = (*self.table, kind, self._names.free((*self.table, kind), done.name))
         self.draft.put((*table, "command"), done.command, entry.place)

@@ -9,8 +9,10 @@ from rtmpd.imports.blocks import Directive
 from rtmpd.imports.commands import Language, Translated, translate
 from rtmpd.imports.nginx_context import Application
 from rtmpd.imports.nginx_words import EVENTS
+from rtmpd.imports.scripts import UNREAD
 
-_VARIABLE: Final = re.compile(r"\$\{(\w+)\}|\$([a-z]+)")
+_VARIABLE: Final = re.compile(r"\\(?P<sign>.)|\$\{(\w+)\}|\$([A-Za-z]+)", re.DOTALL)
+"""A name ends with its letters, so that $name_low is the name with _low behind it."""
 _STREAM: Final = {"app": "{app}", "name": "{name}"}
 _FILE: Final = {key: f"{{{key}}}" for key in ("filename", "basename", "dirname")} | {"path": "{file}"}
 _WHO: Final = {"addr": "{address}", "args": "{query}", "flashver": "{agent}"}
@@ -29,6 +31,9 @@ def write_command(app: Application, each: Directive) -> None:
         names = ", ".join(sorted({f"${name}" for name in done.missing}))
         text = f"{names} cannot stand in an argument: docs/processes.md has what the environment says of it"
         app.draft.leave(each.place, each.name, text)
+        return
+    if done.unread:
+        app.draft.leave(each.place, each.name, UNREAD)
         return
     table = (*app.table, kind, app.names.free((*app.table, kind), done.name))
     app.draft.put((*table, "command"), done.command, each.place)

@@ -9,6 +9,7 @@ from typing import Final
 from rtmpd.imports.blocks import Directive, number, spell_seconds
 from rtmpd.imports.commands import Language, Names, name_of_host, translate
 from rtmpd.imports.draft import Draft, Place
+from rtmpd.imports.scripts import UNREAD
 from rtmpd.imports.srs_blocks import is_enabled
 from rtmpd.imports.srs_dvr import write_dvr
 from rtmpd.imports.srs_hls import write_hls
@@ -109,6 +110,9 @@ class SrsVhost:
                 what = ", ".join(sorted({f"[{name}]" for name in done.missing})) or "an empty command"
                 text = f"{what} cannot stand in an argument: docs/processes.md has the environment"
                 self.draft.leave(each.place, "exec publish", text)
+                continue
+            if done.unread:
+                self.draft.leave(each.place, "exec publish", UNREAD)
                 continue
             table = (*ALL, "run", self._names.free((*ALL, "run"), done.name))
             self.draft.put((*table, "command"), done.command, each.place)
