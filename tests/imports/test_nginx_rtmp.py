@@ -7,6 +7,9 @@ from textwrap import dedent, indent
 
 import pytest
 
+from rtmpd.daemon.admin_config import AdminConfig
+from rtmpd.daemon.http_config import HttpConfig
+from rtmpd.imports.draft import ADMIN, HTTP
 from rtmpd.imports.nginx_words import APP, COMMANDS, HLS, LEFT, NEEDLESS, RECORD, SERVER
 from rtmpd.processes.command import OF_HOOKS, Command
 
@@ -343,6 +346,54 @@ def test_old_addresses_of_hls_lead_to_where_it_is(
     """
     aliases = imported("nginx-rtmp", text).settings.get("http", {}).get("aliases")
     assert aliases == (alias and [f"{alias} -> /live/{{name}}/index.m3u8"])
+
+
+def test_ports_that_are_told_are_those_of_the_settings() -> None:
+    assert f"port {HttpConfig().listen[0].lstrip(':')}," in HTTP
+    assert f"({AdminConfig().listen[0]}," in ADMIN
+
+
+WEB = "rtmp {{ server {{ application live {{ live on; hls on; hls_path /tmp/hls; }} }} }}\nhttp {{ {} }}\n"
+
+
+@pytest.mark.parametrize(
+    ("web", "origins", "left"),
+    [
+        ("server { location /hls { root /tmp; CORS *; } }", ["*"], []),
+        (
+            "server { location /hls { root /tmp; CORS https://a.example; CORS https://b.example always; } }",
+            ["https://a.example", "https://b.example"],
+            [],
+        ),
+        ("CORS *; server { root /tmp; location /hls { expires -1; } }", ["*"], []),
+        ("CORS *; server { location /hls { root /tmp; add_header X y; } }", None, []),
+        ("server { root /tmp; location ~ m3u8$ { if ($x) { CORS *; } } }", ["*"], []),
+        ("server { root /tmp; location /api { CORS *; } }", None, []),
+        ("server { location /hls { root /tmp; CORS $http_origin; } }", None, ["2:add_header CORS"]),
+    ],
+)
+def test_pages_that_had_hls_have_it(
+    imported: Import, web: str, origins: list[str] | None, left: list[str]
+) -> None:
+    done = imported("nginx-rtmp", WEB.format(web.replace("CORS", "add_header Access-Control-Allow-Origin")))
+    told = [each.replace("Access-Control-Allow-Origin", "CORS") for each in done.left]
+    assert (done.settings["http"].get("origins"), told) == (origins, left)
+
+
+def test_pages_that_had_http_flv_have_it(imported: Import) -> None:
+    web = "http { server { location /flv { flv_live on; add_header Access-Control-Allow-Origin *; } } }"
+    done = imported("nginx-rtmp", f"rtmp {{ server {{ application live {{ live on; }} }} }}\n{web}")
+    assert (done.code, done.settings["http"]) == (0, {"origins": ["*"]})
+
+
+@pytest.mark.parametrize(
+    ("listen", "ports"), [("", "80"), ("listen [::]:8080; listen 127.0.0.1:81;", "8080, 81")]
+)
+def test_where_streams_are_and_where_they_were_is_told(imported: Import, listen: str, ports: str) -> None:
+    done = imported("nginx-rtmp", WEB.format(f"server {{ {listen} location /hls {{ root /tmp; }} }}"))
+    (line,) = [line for line in done.told if ": hls: " in line]
+    assert "port 8935" in line
+    assert f"at port {ports} of nginx" in line
 
 
 def test_statistics_and_control_are_at_their_paths(imported: Import) -> None:

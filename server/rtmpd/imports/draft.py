@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+HTTP: Final = "http.listen (port 8935, unless that says another)"
+ADMIN: Final = "admin.listen (127.0.0.1:9935, unless that says another)"
 KeyPath = tuple[str, ...]
 """A key of ours behind the tables that it stands in."""
 Value = bool | int | str | list[str] | list[dict[str, str]]

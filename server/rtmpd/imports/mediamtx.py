@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rtmpd.imports.blocks import seconds, spell_seconds
-from rtmpd.imports.draft import Draft, Place
+from rtmpd.imports.draft import ADMIN, Draft, Place
 from rtmpd.imports.marked_yaml import Entry
 from rtmpd.imports.mediamtx_access import write_access
 from rtmpd.imports.mediamtx_hls import write_hls
@@ -52,13 +52,9 @@ def _write_one(key: str, entry: Entry, draft: Draft) -> None:
         write_time(entry, (*ALL, *TIMES[key]), key, draft)
     elif key == "api" and entry.is_on:
         draft.put(("compat", "mediamtx", "admin"), True, entry.place)
-        draft.remark(
-            entry.place, key, "is at the address of admin.listen, or at that of compat.mediamtx.listen"
-        )
+        draft.remark(entry.place, key, f"is at {ADMIN}, or at the address of compat.mediamtx.listen")
     elif key == "metrics" and entry.is_on:
-        draft.remark(
-            entry.place, key, "/metrics is at the address of admin.listen, or at that of metrics.listen"
-        )
+        draft.remark(entry.place, key, f"/metrics is at {ADMIN}, or at the address of metrics.listen")
     elif key in ABSENT:
         if entry.is_on:
             draft.leave(entry.place, key, ABSENT[key])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from rtmpd.imports.blocks import Directive
+from rtmpd.imports.draft import HTTP
 from rtmpd.imports.nginx_context import Application
+from rtmpd.imports.nginx_web import find_served, ports_of, write_origins
 from rtmpd.imports.nginx_words import HLS, put
 
 _LEFT: Final = (
@@ -40,29 +40,26 @@ def write_hls(app: Application) -> None:
         said = app.last(name)
         if said is not None and says in ("", said.first):
             app.draft.leave(said.place, name, advice)
-    path, nested = app.last("hls_path"), app.last("hls_nested")
-    old = None if path is None else _address(path.first.rstrip("/"), app.web)
-    if path is not None and old is not None:
-        file = "/{name}/index.m3u8" if nested is not None and nested.is_on else "/{name}.m3u8"
-        now = f"/{app.name}/{{name}}/index.m3u8"
-        if old + file != now:
-            app.draft.add(("http", "aliases"), [f"{old}{file} -> {now}"], path.place)
-    elif path is not None:
-        app.draft.leave(path.place, "hls_path", _NOT_SERVED)
-    text = f"streams are at http.listen, /{app.name}/NAME/index.m3u8; files are written with directory alone"
+    before = _write_old_addresses(app)
+    text = (
+        f"streams are at {HTTP}, /{app.name}/NAME/index.m3u8{before}; files are written with directory alone"
+    )
     app.draft.remark(on.place, "hls", text)
 
 
-def _address(folder: str, web: Sequence[Directive]) -> str | None:
-    """Below which path nginx had the files of ``folder``; None where it did not, or not so simply."""
-    for each in web:
-        prefix = each.args[-1].rstrip("/") if each.name == "location" and each.args else ""
-        root, alias = each.says("root"), each.says("alias")
-        for said, before in ((root, ""), (alias, prefix)):
-            base = None if said is None else said.first.rstrip("/")
-            if base is None or not f"{folder}/".startswith(f"{base}/"):
-                continue
-            address = before + folder[len(base) :]
-            if f"{address}/".startswith(f"{prefix}/"):
-                return address
-    return None
+def _write_old_addresses(app: Application) -> str:
+    """Lead from where nginx had the files, for the same pages; what is told of where that was."""
+    path, nested = app.last("hls_path"), app.last("hls_nested")
+    if path is None:
+        return ""
+    served = find_served(path.first.rstrip("/"), app.web)
+    if served is None:
+        app.draft.leave(path.place, "hls_path", _NOT_SERVED)
+        return ""
+    file = "/{name}/index.m3u8" if nested is not None and nested.is_on else "/{name}.m3u8"
+    now = f"/{app.name}/{{name}}/index.m3u8"
+    if served.address + file != now:
+        app.draft.add(("http", "aliases"), [f"{served.address}{file} -> {now}"], path.place)
+    write_origins(served.block, app.web, app.draft)
+    ports = ports_of(served.block, app.web)
+    return f", and were at port {ports} of nginx, which may pass them on" if ports else ""

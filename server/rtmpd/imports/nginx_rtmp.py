@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from rtmpd.imports.blocks import Directive, inherited, number, size, walk
-from rtmpd.imports.draft import Draft
+from rtmpd.imports.draft import ADMIN, HTTP, Draft
 from rtmpd.imports.nginx_app import write_application
 from rtmpd.imports.nginx_context import Application
+from rtmpd.imports.nginx_web import write_origins
 from rtmpd.imports.nginx_words import KNOWN, SERVER, put
 
 PAGE: Final = "docs/migrate-from-nginx-rtmp.md"
@@ -28,7 +29,7 @@ _USUAL_PARTIAL: Final = 12 << 20
 def import_nginx(directives: Sequence[Directive], draft: Draft) -> None:
     """Write all that ``directives``, those of the file, say of RTMP; what else nginx does stays with it."""
     blocks = [each for each in directives if each.name == "rtmp"]
-    web = [each for block in directives if block.name == "http" for each in walk(block.block)]
+    web = [*walk([block for block in directives if block.name == "http"])]
     for block in blocks:
         servers = [*block.named("server")]
         common = [each for each in block.block if each.name not in _IN_RTMP]
@@ -110,14 +111,15 @@ def _import_web(web: Sequence[Directive], draft: Draft) -> None:
             if said.name == "rtmp_stat" and said.first != "off":
                 draft.put(("compat", "nginx_rtmp", "admin"), True, said.place)
                 draft.put(("compat", "nginx_rtmp", "stat_path"), path, said.place)
-                text = "is at the address of admin.listen, or at that of compat.nginx_rtmp.listen"
+                text = f"is at {ADMIN}, or at the address of compat.nginx_rtmp.listen"
                 draft.remark(said.place, said.name, text)
             elif said.name == "rtmp_control" and said.first != "off":
                 draft.put(("compat", "nginx_rtmp", "admin"), True, said.place)
                 draft.put(("compat", "nginx_rtmp", "control_path"), path, said.place)
             elif said.name == "flv_live":
-                text = "HTTP-FLV is at http.listen, /APP/NAME.flv: old addresses are for a proxy in front"
+                text = f"HTTP-FLV is at {HTTP}, /APP/NAME.flv: old addresses are for a proxy in front"
                 draft.remark(said.place, said.name, text)
+                write_origins(each, web, draft)
 
 
 def _tell_rest(blocks: Sequence[Directive], draft: Draft) -> None:

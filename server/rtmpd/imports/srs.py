@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from rtmpd.imports.blocks import Directive, number
-from rtmpd.imports.draft import Draft
+from rtmpd.imports.draft import ADMIN, Draft
 from rtmpd.imports.srs_blocks import in_force, is_enabled
 from rtmpd.imports.srs_vhost import SrsVhost, write_simple
 from rtmpd.imports.srs_words import KNOWN, LEFT, SERVER
@@ -89,7 +89,7 @@ def _tls(block: Directive, protocol: str, draft: Draft) -> None:
 
 def _http_api(block: Directive, draft: Draft) -> None:
     draft.put(("compat", "srs", "admin"), True, block.place)
-    text = "is at the address of admin.listen, below /srs, or at that of compat.srs.listen as it was"
+    text = f"is at {ADMIN}, below /srs, or at the address of compat.srs.listen as it was"
     draft.remark(block.place, block.name, text)
     for name, advice in _API.items():
         said = block.says(name)

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from rtmpd.imports.blocks import Directive, spell_seconds
-from rtmpd.imports.draft import Draft
+from rtmpd.imports.draft import HTTP, Draft
 from rtmpd.imports.srs_words import LEFT
 
 _WORDS: Final = re.compile(r"\{\w+\}")
@@ -38,5 +38,5 @@ def write_hls(block: Directive, draft: Draft) -> None:
     else:
         place = block.place if named is None else named.place
         draft.add(("http", "aliases"), [f"/{path.lstrip('./')} -> /{{app}}/{{name}}/index.m3u8"], place)
-    text = "streams are at http.listen, /APP/NAME/index.m3u8; files are written with directory alone"
+    text = f"streams are at {HTTP}, /APP/NAME/index.m3u8; files are written with directory alone"
     draft.remark(block.place, "hls", text)
