@@ -142,7 +142,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="is no file"):
             import_files.read_blocks(path, print)
     main = tmp_path / "nginx.conf"
-    main.write_text("include /dev/zero;")
+    main.write_text(f"include /dev/zero;\n{SMALL % ''}")
     code, _, told = run("nginx-rtmp", main)
     assert code == 3
     assert "nginx.conf:1: include:" in told

@@ -348,3 +348,9 @@ def test_scripts_of_shells_are_given_variables(imported: Import) -> None:
     assert command == ["sh", "-c", 'note rtmp://localhost/"$RTMPD_APP"/"$RTMPD_NAME"_low']
     assert [each.partition(":")[2] for each in done.left] == ["runOnReady"]
     assert "run" not in done.settings["apps"].get("live/two", {})
+
+
+def test_a_file_of_something_else_is_none(imported: Import) -> None:
+    done = imported("mediamtx", "services:\n  web: {}\nvolumes: {}\n")
+    assert (done.code, done.text, len(done.told)) == (78, "", 1)
+    assert "there is no key of MediaMTX in it" in done.told[0]

@@ -478,6 +478,14 @@ def test_two_servers_that_say_it_differently_are_told_apart(imported: Import) ->
     assert done.left == ["2:chunk_size"]
 
 
-def test_a_file_without_rtmp_says_so(imported: Import) -> None:
-    done = imported("nginx-rtmp", "events { }\nhttp { }\n")
-    assert (done.code, done.left) == (3, ["1:rtmp"])
+@pytest.mark.parametrize("text", ["events { }\nhttp { }\n", "", "# nothing\n"])
+def test_a_file_without_rtmp_is_none(imported: Import, text: str) -> None:
+    done = imported("nginx-rtmp", text)
+    assert (done.code, done.text, len(done.told)) == (78, "", 1)
+    assert "there is no rtmp in it" in done.told[0]
+
+
+def test_what_was_not_included_is_told_where_there_is_nothing_else(imported: Import) -> None:
+    done = imported("nginx-rtmp", "events { }\ninclude gone.conf;\n")
+    assert (done.code, done.text) == (78, "")
+    assert "other.conf:2: include: cannot be read" in done.told[0]

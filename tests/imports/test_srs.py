@@ -239,3 +239,9 @@ def test_a_password_is_in_no_name(imported: Import) -> None:
 def test_a_stream_that_can_be_none_is_recorded_nowhere(imported: Import) -> None:
     done = vhost(imported, 'dvr { enabled on; dvr_path /rec/[stream].flv; dvr_apply live/a "b c"; }')
     assert (done.left, [*done.settings["apps"]]) == (["3:dvr_apply"], ["live/a", "*"])
+
+
+def test_the_file_of_another_server_is_none(imported: Import) -> None:
+    done = imported("srs", "rtmp { server { listen 1935; } }\nhttp { }\n")
+    assert (done.code, done.text, len(done.told)) == (78, "", 1)
+    assert "there is no listen or vhost or rtmps" in done.told[0]

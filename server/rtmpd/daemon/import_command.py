@@ -28,7 +28,8 @@ app = typer.Typer(
     name="import",
     help=(
         "Write the configuration of another server as ours, and list what of it could not be. Needs "
-        "rtmpd[import]. Exit codes: 0 all was mapped; 3 not all; 78 the file cannot be read."
+        "rtmpd[import]. Exit codes: 0 all was mapped; 3 not all; 78 the file cannot be read, or is no such "
+        "configuration."
     ),
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -44,17 +45,17 @@ Output = Annotated[
 @app.command("nginx-rtmp", short_help="nginx.conf with a block rtmp.")
 def nginx_rtmp(file: File, output: Output = None) -> None:
     """Read nginx.conf, with what it includes, of nginx-rtmp or nginx-http-flv-module."""
-    from rtmpd.imports.nginx_rtmp import PAGE, import_nginx
+    from rtmpd.imports.nginx_rtmp import BLOCKS, PAGE, import_nginx
 
-    _import("nginx-rtmp", output, PAGE, lambda draft: import_nginx(_blocks(file, draft), draft))
+    _import("nginx-rtmp", output, PAGE, lambda draft: import_nginx(_blocks(file, draft, BLOCKS), draft))
 
 
 @app.command("srs", short_help="srs.conf.")
 def srs(file: File, output: Output = None) -> None:
     """Read srs.conf, with what it includes."""
-    from rtmpd.imports.srs import PAGE, import_srs
+    from rtmpd.imports.srs import BLOCKS, PAGE, import_srs
 
-    _import("srs", output, PAGE, lambda draft: import_srs(_blocks(file, draft), draft))
+    _import("srs", output, PAGE, lambda draft: import_srs(_blocks(file, draft, BLOCKS), draft))
 
 
 @app.command("mediamtx", short_help="mediamtx.yml.")
@@ -83,10 +84,15 @@ def _is_path(name: str) -> bool:
     return validate_name(name, Limits().max_app_bytes) is None
 
 
-def _blocks(file: Path, draft: Draft) -> Sequence[Directive]:
+def _blocks(file: Path, draft: Draft, wanted: Sequence[str]) -> Sequence[Directive]:
+    """The directives of a file; of ``wanted`` every such configuration has one. Raises ``ConfigError``."""
     from rtmpd.daemon import import_files
 
-    return import_files.read_blocks(file, lambda place: draft.leave(place, "include", "cannot be read"))
+    found = import_files.read_blocks(file, lambda place: draft.leave(place, "include", "cannot be read"))
+    if not any(each.name in wanted for each in found):
+        text = f"there is no {' or '.join(wanted)} in it, nor in what it includes: is it the right file?"
+        raise ConfigError([*map(str, draft.left), f"{file}: {text}"])
+    return found
 
 
 def _yaml(file: Path, draft: Draft) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from rtmpd.exceptions import ConfigError
 from rtmpd.imports.blocks import seconds, spell_seconds
 from rtmpd.imports.draft import ADMIN, Draft, Place
 from rtmpd.imports.marked_yaml import Entry
@@ -16,11 +17,16 @@ PAGE: Final = "docs/migrate-from-mediamtx.md"
 ALL: Final = ("apps", "*")
 _TABLES: Final = frozenset({"paths", "pathDefaults", "authInternalUsers", "authHTTPExclude"})
 """Keys that say nothing themselves."""
+_KEYS: Final = frozenset({*_TABLES, *TIMES, *ABSENT, *LEFT, *NEEDLESS, "logLevel"})
 
 
 def import_mediamtx(settings: Entry, draft: Draft) -> None:
-    """Write all that the file says."""
+    """Write all that the file says. Raises ``ConfigError`` where it is another program's."""
     said = dict(settings.table)
+    if not any(map(_is_known, said)):
+        raise ConfigError(
+            [f"{settings.place.file}: there is no key of MediaMTX in it: is it the right file?"]
+        )
     _write_rtmp(said, draft)
     write_hls(said, draft)
     defaults = said.get("pathDefaults")
@@ -36,6 +42,10 @@ def import_mediamtx(settings: Entry, draft: Draft) -> None:
     tables = (settings, *([] if defaults is None else [defaults]), *(path for _, path in _paths(said)))
     keys = (each for table in tables for each in table.table if each[0] not in _TABLES)
     draft.tell_rest((entry.place, key) for key, entry in keys)
+
+
+def _is_known(key: str) -> bool:
+    return key in _KEYS or key.startswith(PREFIXES)
 
 
 def _paths(said: dict[str, Entry]) -> tuple[tuple[str, Entry], ...]:
@@ -61,7 +71,7 @@ def _write_one(key: str, entry: Entry, draft: Draft) -> None:
     elif key in LEFT:
         if not entry.empty:
             draft.leave(entry.place, key, LEFT[key])
-    elif key not in NEEDLESS and not key.startswith(PREFIXES):
+    elif not _is_known(key):
         draft.leave(entry.place, key, "is not known to this import")
 
 

@@ -13,6 +13,8 @@ from rtmpd.imports.nginx_web import write_origins
 from rtmpd.imports.nginx_words import KNOWN, SERVER, put
 
 PAGE: Final = "docs/migrate-from-nginx-rtmp.md"
+BLOCKS: Final = ("rtmp",)
+"""One is in every such file."""
 PROXIED: Final = (
     'write "proxy=require" behind the address in rtmp.listen, and your load balancer into '
     "network.trusted_proxies"
@@ -35,10 +37,6 @@ def import_nginx(directives: Sequence[Directive], draft: Draft) -> None:
         common = [each for each in block.block if each.name not in _IN_RTMP]
         for server in servers:
             _import_server(inherited(common, server.block), web, draft)
-    if not blocks and directives:
-        draft.leave(
-            directives[0].place, "rtmp", "there is no such block in this file, nor in what it includes"
-        )
     _import_web(web, draft)
     _tell_rest(blocks, draft)
 

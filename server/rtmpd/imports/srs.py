@@ -12,6 +12,8 @@ from rtmpd.imports.srs_vhost import SrsVhost, write_simple
 from rtmpd.imports.srs_words import KNOWN, LEFT, SERVER
 
 PAGE: Final = "docs/migrate-from-srs.md"
+BLOCKS: Final = ("listen", "vhost", "rtmps", "http_api", "http_server")
+"""One of them is in every such file."""
 _LEVELS: Final = {"verbose": "debug", "info": "debug", "trace": "info", "warn": "warning", "error": "error"}
 _MOST_PER_ADDRESS: Final = 1000
 _API: Final = {
