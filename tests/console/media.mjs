@@ -183,7 +183,7 @@ await attempt({
   async sounds() {
     await wish("publish");
     const decoded = (page) => page.evaluate(() => document.querySelector("video").webkitAudioDecodedByteCount);
-    for (const [way, sign] of [["mse", /\.mp4\?audio=1$/], ["hls", /\/audio-2\.m3u8/]]) {
+    for (const [way, sign] of [["mse", /\.mp4\?audio=1$/], ["hls", /\/audio-2_[0-9a-f]{8}\.m3u8/]]) {
       const page = await open({ place: `${url}?via=${way}`, before: observe });
       await reach(page, "playing");
       await watch(page);
