@@ -17,16 +17,16 @@ Begin = Callable[[str], AbstractContextManager[Running]]
 
 
 class Encoder:
-    """Publishes ``live/show`` when it is asked to, by ``begin``."""
+    """Publishes ``live/show``, or another name, when it is asked to, by ``begin``."""
 
-    def __init__(self, server: RtmpdProcess, begin: Begin) -> None:
-        self._server, self._begin = server, begin
+    def __init__(self, server: RtmpdProcess, begin: Begin, name: str = "show") -> None:
+        self._server, self._begin, self._name = server, begin, name
         self._running: Running | None = None
         self._stack = ExitStack()
 
     def publish(self) -> None:
         self.end()
-        url = self._server.url("show")
+        url = self._server.url(self._name)
         self._running = self._stack.enter_context(self._begin(url))
         self._server.wait_for_live(url)
         self._server.wait_for_frames(url, 5)

@@ -70,6 +70,27 @@ await attempt({
     await check(page, "phone-ladder");
   },
 
+  /** Who watches a variant that ends is shown those that go on, and begins anew for that once. */
+  async variants() {
+    await wish("other");
+    await wish("publish");
+    const page = await open({ before: observe });
+    await reach(page, "playing");
+    await watch(page);
+    assert.deepEqual(await quality(page).locator("option").allInnerTexts(), ["Auto", "480p", "240p"]);
+    await climb(page, ["240p", "480p"]);
+    await seen(page);
+    asked.length = 0;
+    await wish("stop");
+    await height(page, 240);
+    await watch(page, 200);
+    const { still, states, errors } = await seen(page);
+    console.log(`# ${states.join(", ")}; stood still for ${Math.round(still)} ms at most`);
+    assert.deepEqual(errors, []);
+    assert.equal(asked.filter((each) => each.includes("index.m3u8")).length, 1, "it began anew once");
+    await check(page, "variants");
+  },
+
   /** The same by WebSocket, where another quality is another connection. */
   async tracks() {
     await wish("publish");

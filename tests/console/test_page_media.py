@@ -11,17 +11,17 @@ from captions_kit import write_captioned
 from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import AV1_OPUS, FRAME_RATE, H264_MP3, HEVC_AAC, Recipe
-from page_kit import Begin, ffmpeg_of, obs_of, page_of, showing
+from page_kit import Begin, Encoder, ffmpeg_of, obs_of, page_of, showing
 
 pytestmark = pytest.mark.console
 
 LOW_LATENCY = ("apps.live.hls.part=0.2", "apps.live.hls.segment=1")
 
 
-def in_order(folder: Path) -> Path:
+def in_order(folder: Path, size: str = "320x240") -> Path:
     """A clip whose pictures come in the order in which they are shown."""
-    path = folder / "in_order.flv"
-    picture = ("-f", "lavfi", "-i", f"testsrc2=size=320x240:rate={FRAME_RATE}:duration=4")
+    path = folder / f"in_order_{size}.flv"
+    picture = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate={FRAME_RATE}:duration=4")
     codecs = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", str(FRAME_RATE), "-c:a", "aac")
     bundled().run(*picture, "-f", "lavfi", "-i", "sine=duration=4", *codecs, "-pix_fmt", "yuv420p", str(path))
     return path
@@ -36,6 +36,27 @@ def media(viewer: Browser) -> Browser:
 def test_a_quality_is_chosen_of_what_an_obs_sends(media: Browser, tmp_path: Path, scenario: str) -> None:
     with showing(obs_of("multitrack", tmp_path), *LOW_LATENCY) as (server, encoder):
         media.run(scenario, page_of(server), publish=encoder.publish)
+
+
+def test_who_watches_a_variant_that_ends_goes_on_with_the_others(media: Browser, tmp_path: Path) -> None:
+    settings = (
+        "apps.live.hls.variants={name},{name}_240",
+        "apps.live.handover.grace=0",
+        "apps.live.hls.grace=1",
+    )
+    large, small = (ffmpeg_of(in_order(tmp_path, size)) for size in ("640x480", "320x240"))
+    with showing(large, *LOW_LATENCY, *settings) as (server, encoder):
+        other = Encoder(server, small, "show_240")
+        try:
+            media.run(
+                "variants",
+                page_of(server),
+                publish=encoder.publish,
+                other=other.publish,
+                stop=encoder.stop,
+            )
+        finally:
+            other.end()
 
 
 def test_av1_is_played_by_all_ways(media: Browser, clip: ClipMaker) -> None:
