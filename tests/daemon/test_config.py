@@ -947,7 +947,20 @@ _ADVICE = "; write it as rtmp://host/app/name"
         ),
         (
             "apps.live.ring.memory_bytes=5",
-            "apps.live.ring.memory_bytes: '5' is out of range: it must be at least 1048576 bytes",
+            "apps.live.ring.memory_bytes: '5' is out of range: it must be at least 1MiB",
+        ),
+        (
+            "apps.live.hls.dvr=48h",
+            "apps.live.hls.dvr: '48h' is out of range: it must be at most 1d",
+        ),
+        (
+            "apps.live.obs.keyint=20s",
+            "apps.live.obs.keyint: '20s' is out of range: it must be at most 10 seconds",
+        ),
+        ("apps.live.obs.keyint=1500ms", "apps.live.obs.keyint: '1500ms' is not a whole number of seconds"),
+        (
+            "apps.live.obs.audio_kbps=160k",
+            "apps.live.obs.audio_kbps: '160k' is not a count: write a whole number, not less than 0",
         ),
         (
             "apps.live.ring.disk_bytes=1GiB",
@@ -979,6 +992,28 @@ def test_mistakes_about_apps(assignment, expected):
     (problem,) = problems(assignments=[assignment])
     assert problem.removeprefix("--set").lstrip(": ") == expected
     assert "s3cret" not in problem
+
+
+def test_a_list_that_is_written_as_a_table_is_told_once(write):
+    path = write("[apps.live.ladder]\nheight = 1080\nkbps = 6000\n")
+    advice = "write [[apps.live.ladder]] above each of what it holds"
+    assert problems(path) == (f"{path}:2: apps.live.ladder is a list: {advice}",)
+
+
+def test_mistakes_in_tables_of_a_list_are_told_where_they_stand(write):
+    good = "[[apps.live.ladder]]\nheight = 1080\nkbps = 6000\n"
+    path = write(f"{good}[[apps.live.ladder]]\nheight = 720\n")
+    (problem,) = problems(path)
+    assert problem.startswith(f"{path}:4: apps.live.ladder: number 2: kbps is missing: ")
+    path = write(good + good)
+    (problem,) = problems(path)
+    assert problem == f"{path}:1: apps.live.ladder: number 2 is the same as number 1: leave one out"
+
+
+def test_seconds_between_key_frames_are_a_duration_like_others():
+    for written in ("2s", "2", "0.05m"):
+        held = load([], {}, [f"apps.live.obs.keyint={written}"]).config.at("live").obs
+        assert (held.keyint, type(held.keyint)) == (3 if "m" in written else 2, int)
 
 
 def test_https_wants_a_certificate():
@@ -1031,6 +1066,39 @@ def test_all_mistakes_of_all_sources_are_named_at_once(write):
             "[rtmp]\nmax_calls = 3",
             "rtmp.max_calls: there is no such key; did you mean rtmp.limits.max_calls?",
         ),
+        ("[rtpm]\nlisen = 3", "rtpm.lisen: there is no such key; did you mean rtmp.listen?"),
+        ("[http]\nenabled = false", "http.enabled: there is no such key; rtmpd check lists all keys"),
+        ("[stream]\nmax_bytes = 1", "stream.max_bytes: there is no such key; rtmpd check lists all keys"),
+        ("[hls]\ndvr = 1", "hls.dvr: there is no such key; did you mean apps.NAME.hls.dvr?"),
+        (
+            "[apps.hls]\nenabled = 1",
+            "apps.hls.enabled: there is no such key; did you mean apps.NAME.hls.enabled?",
+        ),
+        (
+            "[apps.live.hls]\nsegmnt = 1",
+            "apps.live.hls.segmnt: there is no such key; did you mean apps.live.hls.segment?",
+        ),
+        (
+            "[apps.live.hls]\nfragment = 1",
+            "apps.live.hls.fragment: there is no such key; did you mean apps.live.hls.segment?",
+        ),
+        (
+            "[apps.live.hls]\nplaylist_length = 1",
+            "apps.live.hls.playlist_length: there is no such key; did you mean apps.live.hls.window?",
+        ),
+        (
+            "[apps.live.record]\nenabled = true",
+            "apps.live.record.enabled: there is no such key; rtmpd check lists all keys",
+        ),
+        (
+            "[apps.live.hls]\nlow_latency = 1",
+            "apps.live.hls.low_latency: there is no such key; rtmpd check lists all keys",
+        ),
+        ("[apps.tv]\nkeyint = 1", "apps.tv.keyint: there is no such key; did you mean apps.tv.obs.keyint?"),
+        (
+            "[apps.live.ladder]",
+            "apps.live.ladder: {} is not a list: write [[apps.live.ladder]] above each of what it holds",
+        ),
         ("[server]\nlevel = 3", "server.level: there is no such key; did you mean log.level?"),
         ("frobnicate = 3", "frobnicate: there is no such key; rtmpd check lists all keys"),
         ('"\\u001b[2J" = 3', "'\\x1b[2J': there is no such key; rtmpd check lists all keys"),
@@ -1041,10 +1109,7 @@ def test_all_mistakes_of_all_sources_are_named_at_once(write):
         ),
         (
             "[rtmps]\ncertificates = {chain_file = 3}",
-            (
-                "rtmps.certificates.chain_file: rtmps.certificates is a list: "
-                "put what it holds in brackets, [...]"
-            ),
+            "rtmps.certificates is a list: write [[rtmps.certificates]] above each of what it holds",
         ),
         ("rtmp = 3", "rtmp is a section, not a key: set one of its keys, such as rtmp.listen"),
         ("[log.level]\nx = 1", "log.level.x: log.level is a single value and has no keys below it"),

@@ -99,7 +99,7 @@ def test_what_apps_have_in_common_may_stand_once(read) -> None:
 
 def test_a_client_is_not_left_waiting_for_ever(read) -> None:
     (found,) = problems(read, '[apps.live.hooks]\ntimeout = "2m"')
-    assert "at most 60" in found
+    assert "at most 1m" in found
 
 
 def test_of_a_url_only_the_server_is_shown(read, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_what_is_secret_is_not_shown() -> None:
             ['notify."a b".url=http://localhost/'],
             "notify.a b.url: the name of a target is of letters,",
         ),
-        ([URL, "notify.x.adress=hush"], "notify.x.adress: there is no such key; did you mean notify."),
+        ([URL, "notify.x.adress=hush"], "notify.x.adress: there is no such key; rtmpd check lists all keys"),
         (["notify.url=http://localhost/hush"], "notify.url is a section, not a key"),
     ],
 )

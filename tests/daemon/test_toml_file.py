@@ -61,7 +61,15 @@ def test_every_value_is_found_in_the_line_where_it_begins(
             lines[key] = text.count("\n") + 1
             text += f"{basic(key)}={value}\n"
     found = read(text.replace("\n", newline), "file")
-    assert {path[0]: line for path, _, line in found} == lines
+    assert {path[0]: line for path, _, line, _ in found} == lines
+
+
+def test_tables_of_an_array_are_found_in_their_lines() -> None:
+    text = "[a]\nb = [{c = 1},\n {c = 2}]\n[[a.d]]\nc = 1\n\n[[a.d]]\n"
+    assert read(text, "file") == [
+        (("a", "b"), [{"c": 1}, {"c": 2}], 2, []),
+        (("a", "d"), [{"c": 1}, {}], 4, [4, 7]),
+    ]
 
 
 @example([(["b"], 2), (["b", "a"], 1), (["b"], 2), (["b", "a"], 1)])

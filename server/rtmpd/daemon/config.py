@@ -44,7 +44,7 @@ from rtmpd.daemon.run_config import RunConfig
 from rtmpd.daemon.shutdown_config import ShutdownConfig
 from rtmpd.daemon.state_config import StateConfig
 from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayerConfig, SharingConfig
-from rtmpd.daemon.values import KeyPath
+from rtmpd.daemon.values import KeyPath, format_size
 from rtmpd.engine.handover import HandoverRules
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota
@@ -132,7 +132,7 @@ class StreamConfig(SharingConfig):
 
 def _check_ceiling(value: int | str) -> int | str:
     if isinstance(value, int) and value < _LEAST_MEMORY:
-        raise ValueError(f"{value} is out of range: it must be at least {_LEAST_MEMORY} bytes")
+        raise ValueError(f"{value} is out of range: it must be at least {format_size(_LEAST_MEMORY)}")
     return value
 
 

@@ -19,6 +19,7 @@ from rtmpd.daemon.values import (
     parse_milliseconds,
     parse_size,
     parse_size_or_auto,
+    parse_whole_seconds,
     quote,
 )
 from rtmpd.exceptions import ConfigError
@@ -69,6 +70,7 @@ LIST_OR_TEXT: Final = WithJsonSchema({"type": ["array", "string"], "items": {"ty
 
 Seconds = Annotated[float, BeforeValidator(parse_duration), _SECONDS, _NUMBER_OR_TEXT]
 Timeout = Annotated[Seconds, Field(gt=0)]
+WholeSeconds = Annotated[int, BeforeValidator(parse_whole_seconds), _SECONDS, _NUMBER_OR_TEXT]
 Milliseconds = Annotated[int, BeforeValidator(parse_milliseconds), Unit("milliseconds"), _NUMBER_OR_TEXT]
 Size = Annotated[int, BeforeValidator(parse_size), _BYTES, _NUMBER_OR_TEXT]
 SizeOrAuto = Annotated[int | Literal["auto"], BeforeValidator(parse_size_or_auto), _BYTES, _NUMBER_OR_TEXT]

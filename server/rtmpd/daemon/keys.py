@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, get_origin
+from typing import Annotated, Final, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -104,6 +104,13 @@ class Key:
     def is_list(self) -> bool:
         """Whether it is a list; a single value otherwise."""
         return get_origin(self.field.annotation) is tuple
+
+    @property
+    def holds_tables(self) -> bool:
+        """Whether it is a list of tables alone."""
+        item = next(iter(get_args(self.field.annotation)), None) if self.is_list else None
+        kind = get_args(item)[0] if get_origin(item) is Annotated else item
+        return isinstance(kind, type) and issubclass(kind, Section)
 
     @property
     def is_secret(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from rtmpd.daemon.fields import Section
+from rtmpd.daemon.fields import Count, Section, WholeSeconds
 from rtmpd.daemon.values import KeyPath, parse_list, quote
 from rtmpd.exceptions import UsageError
 from rtmpd.multitrack.ladder import Codec, Ladder, Rung
@@ -55,6 +55,9 @@ def _check_rung(item: object) -> object:
 def _check_ladder(rungs: tuple[RungConfig, ...]) -> tuple[RungConfig, ...]:
     if len(rungs) > MOST_TRACKS:
         raise ValueError(f"{len(rungs)} qualities are too many: OBS sends at most {MOST_TRACKS}")
+    for number, rung in enumerate(rungs, 1):
+        if rung in rungs[: number - 1]:
+            raise ValueError(f"number {number} is the same as number {rungs.index(rung) + 1}: leave one out")
     return rungs
 
 
@@ -78,13 +81,13 @@ LadderList = Annotated[
     WithJsonSchema({"type": ["array", "string"], "items": RungConfig.model_json_schema()}),
 ]
 _AppUrl = Annotated[str, AfterValidator(check_app_url)]
-_Kbps = Annotated[int, Field(ge=32, le=1024)]
+_Kbps = Annotated[Count, Field(ge=32, le=1024)]
 
 
 class ObsConfig(Section):
     """How OBS is told to send the ladder, and where to."""
 
-    keyint: Annotated[int, Field(ge=1, le=10)] = _LADDER.keyint
+    keyint: Annotated[WholeSeconds, Field(ge=1, le=10)] = _LADDER.keyint
     """Seconds from one key frame to the next, of all qualities at once: players change from one to another
     there. 1 makes HLS quicker, 2 saves bits."""
     audio_kbps: _Kbps = _LADDER.audio_kbps

@@ -38,10 +38,12 @@ def migrate(text: str, name: str, renames: Renames = RENAMED_KEYS) -> str:
     """
     found = toml_file.read(text, name)
     problems: list[str] = []
-    translate([(path, Given(value, f"{name}:{line}")) for path, value, line in found], renames, problems, [])
+    translate(
+        [(path, Given(value, f"{name}:{line}")) for path, value, line, _ in found], renames, problems, []
+    )
     if problems:
         raise ConfigError(problems)
-    values = {path: value for path, value, _ in found}
+    values = {path: value for path, value, *_ in found}
     pushing = {path[1] for path in values if path[0] == APPS and path[2:3] in ((PUSH,), (PUSH + SUFFIX,))}
     lists = {name for name in pushing if not _has_shorter(name, pushing)}
     numbers: dict[KeyPath, Iterator[int]] = {}

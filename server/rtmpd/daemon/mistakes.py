@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic_core import ErrorDetails
 
-from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.config import REMOVED_KEYS
+from rtmpd.daemon.guesses import guess
 from rtmpd.daemon.keys import Key, walk_some
 from rtmpd.daemon.sources import Given
-from rtmpd.daemon.values import KeyPath, parse_list, quote, spell, spell_for
+from rtmpd.daemon.values import KeyPath, format_bound, parse_list, quote, spell, spell_for
 
 
 def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -> str:
@@ -22,30 +21,27 @@ def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -
     below = [known for known in keys if known[: len(path)] == path]
     if below:
         return f"{name} is a section, not a key: set one of its keys, such as {spell_for(below[0], origin)}"
+    if (above := list_above(path, keys)) is not None:
+        return f"{spell(above)} is a list: {_tables(above)}"
     for length in range(1, len(path)):
         if path[:length] in keys and not any(known[:length] == path[:length] != known for known in keys):
-            above = f"{name}: {spell(path[:length])} is a"
+            said = spell(path[:length])
             if keys[path[:length]].is_list:
-                return f"{above} list: put what it holds in brackets, [...]"
-            return f"{above} single value and has no keys below it"
+                return f"{name}: {said} is a list: put what it holds in brackets, [...]"
+            return f"{name}: {said} is a single value and has no keys below it"
     if name in REMOVED_KEYS:
         return f"{name}: there is no such key any more; {REMOVED_KEYS[name]}"
     kind = "section" if item.value == {} else "key"
     known = {key[:-1] for key in keys if len(key) > 1} if kind == "section" else keys
-    meant = _suggest(path, known)
+    meant = guess(path, known)
     advice = f"did you mean {spell_for(meant, origin)}?" if meant else "rtmpd check lists all keys"
     return f"{name}: there is no such {kind}; {advice}"
 
 
-def _suggest(path: KeyPath, keys: Collection[KeyPath]) -> KeyPath | None:
-    """The key that was probably meant: one of an app, the same word elsewhere, or the most similar path."""
-    of_app = (APPS, *path)
-    if any(known[:1] == (APPS,) and known[2 : len(of_app)] == path[1:] for known in keys) and path[1:]:
-        return of_app
-    moved = [known for known in keys if known[-1] == path[-1]]
-    by_name = {".".join(known): known for known in moved or keys}
-    close = difflib.get_close_matches(".".join(path), by_name, n=1, cutoff=0.0 if moved else 0.6)
-    return by_name[close[0]] if close else None
+def list_above(path: KeyPath, keys: Mapping[KeyPath, Key]) -> KeyPath | None:
+    """The list of tables that is written as one table, and ``path`` a key of it."""
+    above = (path[:length] for length in range(1, len(path)))
+    return next((each for each in above if each in keys and keys[each].holds_tables), None)
 
 
 def explain(details: ErrorDetails, given: Mapping[KeyPath, Given], keys: Mapping[KeyPath, Key]) -> str:
@@ -59,7 +55,8 @@ def explain(details: ErrorDetails, given: Mapping[KeyPath, Given], keys: Mapping
     place = next(location[:end] for end in range(len(location), 0, -1) if location[:end] in places)
     key = places[place]
     item = given[key.path]
-    return f"{item.origin}: {key.name}: {_number(details, place, item)}{_sentence(details, key)}"
+    index = next(iter(details["loc"][len(place) :]), None)
+    return f"{item.origin_of(index)}: {key.name}: {_number(index, item)}{_sentence(details, key)}"
 
 
 def explain_conflict(named: Sequence[str], text: str, given: Mapping[KeyPath, Given]) -> str:
@@ -72,12 +69,11 @@ def explain_conflict(named: Sequence[str], text: str, given: Mapping[KeyPath, Gi
     return f"{', '.join(dict.fromkeys(said or beside))}: {text}"
 
 
-def _number(details: ErrorDetails, place: KeyPath, item: Given) -> str:
+def _number(index: object, item: Given) -> str:
     """Which of several values in a list is meant."""
     values = parse_list(item.value)
     several = isinstance(values, list) and len(values) > 1
-    index = details["loc"][len(place) :]
-    return f"number {index[0] + 1}: " if several and index and isinstance(index[0], int) else ""
+    return f"number {index + 1}: " if several and isinstance(index, int) else ""
 
 
 def _sentence(details: ErrorDetails, key: Key) -> str:
@@ -98,12 +94,18 @@ def _sentence(details: ErrorDetails, key: Key) -> str:
         case "string_type":
             return f"{value} is not a text: put it in quotation marks"
         case "tuple_type":
-            return f'{value} is not a list: write ["one", "two"]'
+            advice = _tables(key.path) if key.holds_tables else 'write ["one", "two"]'
+            return f"{value} is not a list: {advice}"
         case kind if kind in bounds:
             name, words = bounds[kind]
-            return f"{value} is out of range: it {words} {context[name]:.15g} {key.unit}".rstrip()
+            return f"{value} is out of range: it {words} {format_bound(context[name], key.unit)}"
         case _:
             return f"{value}: {details['msg']}"
+
+
+def _tables(path: KeyPath) -> str:
+    """How a list of tables is written."""
+    return f"write [[{spell(path)}]] above each of what it holds"
 
 
 def _printable(text: str) -> str:

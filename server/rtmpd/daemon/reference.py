@@ -70,7 +70,7 @@ def format_value(key: Key, value: object) -> str:
     match value:
         case bool() | str() | tuple():
             return _toml(value)
-        case float() if key.unit == "seconds":
+        case float() | int() if key.unit == "seconds":
             return f'"{format_duration(value)}"'
         case int() if key.unit == "bytes" and not (text := format_size(value)).isdigit():
             return f'"{text}"'

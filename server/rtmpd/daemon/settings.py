@@ -18,7 +18,7 @@ from rtmpd.daemon import secret_files
 from rtmpd.daemon.app_config import APPS, PUSH
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.keys import NAMED, TARGETS, Key, walk_written
-from rtmpd.daemon.mistakes import explain, explain_conflict, explain_misplaced
+from rtmpd.daemon.mistakes import explain, explain_conflict, explain_misplaced, list_above
 from rtmpd.daemon.renames import RENAMED_KEYS, OldName, Renames, translate
 from rtmpd.daemon.sources import Given, Layer, read_layers
 from rtmpd.daemon.values import KeyPath, spell
@@ -62,6 +62,7 @@ def load(
     }
     sections |= {path: (*path[:-1], TARGETS) for path in keys if path[0] == APPS and path[2:] == (PUSH,)}
     unread: set[KeyPath] = set()
+    lists: set[KeyPath | None] = set()
     written = (_with_secrets(layer, keys, environ, problems, unread, files) for layer in layers)
     for key_path, item in chain(*written):
         if item.value == {} and key_path in sections:
@@ -71,7 +72,11 @@ def load(
                 problems.extend(_mistakes({key_path: given.pop(key_path)}, keys))
             given[key_path] = item
         else:
-            problems.append(f"{item.origin}: {explain_misplaced(key_path, item, keys)}")
+            above = list_above(key_path, keys)
+            # Of a list that is written as a table each key is misplaced: it is told once.
+            if above not in lists:
+                problems.append(f"{item.origin}: {explain_misplaced(key_path, item, keys)}")
+            lists |= {above} if above else set()
     config = _validate(given, tables, keys, problems, unread)
     if config is None:
         raise ConfigError(problems)

@@ -29,6 +29,12 @@ class Given:
 
     value: object
     origin: str
+    items: tuple[str, ...] = ()
+    """The same of each table of a list, where they stand by themselves."""
+
+    def origin_of(self, index: object) -> str:
+        """Who wrote that one of a list, as far as that is known."""
+        return self.items[index] if isinstance(index, int) and index < len(self.items) else self.origin
 
 
 Layer = list[tuple[KeyPath, Given]]
@@ -73,7 +79,10 @@ def _read_file(path: Path, problems: list[str]) -> Layer:
     except ConfigError as error:
         problems.extend(error.problems)
         return []
-    return [(key_path, Given(value, f"{path}:{line}")) for key_path, value, line in values]
+    return [
+        (key_path, Given(value, f"{path}:{line}", tuple([f"{path}:{each}" for each in items])))
+        for key_path, value, line, items in values
+    ]
 
 
 def _read_environment(environ: Mapping[str, str], problems: list[str]) -> Layer:

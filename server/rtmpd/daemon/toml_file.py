@@ -51,8 +51,9 @@ class Statement:
     """The header of one table of an array."""
 
 
-def read(text: str, name: str) -> list[tuple[KeyPath, object, int]]:
-    """Path, value and line of every value; an empty table is one, for it may mean "not this one".
+def read(text: str, name: str) -> list[tuple[KeyPath, object, int, list[int]]]:
+    """Path, value and line of every value, and the lines of the tables of an array; an empty table is one,
+    for it may mean "not this one".
 
     Raises ConfigError, whose problems begin with ``name`` and the line.
     """
@@ -68,7 +69,11 @@ def read(text: str, name: str) -> list[tuple[KeyPath, object, int]]:
     for statement in found:
         for length in range(1, len(statement.path) + 1):
             lines.setdefault(statement.path[:length], statement.first)
-    return [(path, value, _line(path, lines)) for path, value in _flatten(document)]
+    headers: dict[KeyPath, list[int]] = {}
+    for statement in found:
+        if statement.is_array:
+            headers.setdefault(statement.path[:-1], []).append(statement.first)
+    return [(path, value, _line(path, lines), headers.get(path, [])) for path, value in _flatten(document)]
 
 
 def lines_of(text: str) -> list[str]:

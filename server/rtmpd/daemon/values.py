@@ -70,6 +70,14 @@ def parse_duration(value: object) -> float:
     raise ValueError(f'{quote(value)} is not a duration: write seconds (10) or "10s", "500ms", "2m", "24h"')
 
 
+def parse_whole_seconds(value: object) -> int:
+    """A whole number of seconds, written as for ``parse_duration``."""
+    seconds = parse_duration(value)
+    if not seconds.is_integer():
+        raise ValueError(f"{quote(value)} is not a whole number of seconds")
+    return int(seconds)
+
+
 def parse_milliseconds(value: object) -> int:
     """Milliseconds from a whole number of them or a text with its unit, such as ``50ms`` or ``20s``."""
     if isinstance(value, str) and value.strip()[-1:].isalpha():
@@ -145,6 +153,17 @@ def check_file_name(text: str) -> str:
 def format_duration(seconds: float) -> str:
     """Seconds as ``parse_duration`` reads them, to the nanosecond."""
     return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def format_bound(bound: float, unit: str) -> str:
+    """The same of what a value may be, as people say it: ``1h``, ``1MiB``, ``5 seconds``, ``3``."""
+    if unit == "seconds":
+        for name in ("d", "h", "m"):
+            if bound and bound % _SECONDS[name] == 0:
+                return f"{bound / _SECONDS[name]:g}{name}"
+    if unit == "bytes" and not (text := format_size(int(bound))).isdigit():
+        return text
+    return f"{bound:.15g} {unit}".rstrip()
 
 
 def format_size(size: int) -> str:
