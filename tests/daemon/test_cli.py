@@ -280,6 +280,22 @@ def test_check_tells_of_folders_that_nobody_makes(run, tmp_path):
     assert (result.exit_code, result.stderr.splitlines()) == (0, lines)
 
 
+def test_check_tells_what_hls_does_otherwise_than_may_be_meant(run, tmp_path):
+    settings = (
+        f"apps.*.hls.directory={tmp_path}",
+        "apps.live.hls.protect=true",
+        "apps.live.hls.variants={name},show_480",
+        "apps.live/show.hls.variants=show,show_480",
+    )
+    result = run("check", "-q", *[word for each in settings for word in ("--set", each)])
+    told = [
+        "protect: files in directory are for whomever the web server gives them to",
+        "variants: 'show_480' has no {name}: all streams of the app have this one as a quality",
+    ]
+    expected = [f"rtmpd: apps.live.hls.{each}" for each in told]
+    assert (result.exit_code, result.stderr.splitlines()) == (0, expected)
+
+
 def test_check_says_nothing_of_a_spool_that_nothing_goes_to(run, tmp_path):
     result = run("check", "-q", "--set", f"spool.path={tmp_path}/spool", "--set", "apps.live.ring.seconds=5")
     assert (result.exit_code, result.output) == (0, "")

@@ -983,6 +983,26 @@ _ADVICE = "; write it as rtmp://host/app/name"
             "apps.live.hls.variants: number 2: '../{name}' is no name of a stream",
         ),
         (
+            "apps.live.hls.variants={app}_{name}",
+            "apps.live.hls.variants: '{app}_{name}': of words in braces only {name} is known",
+        ),
+        (
+            "apps.live.hls.variants={name},{name}_480,{name}",
+            "apps.live.hls.variants: '{name}' is there twice: leave one out",
+        ),
+        (
+            "apps.live.page.title={stream}",
+            "apps.live.page.title: {stream} is not known: only {app} and {name} are",
+        ),
+        (
+            "http.aliases=/a -> /a",
+            'http.aliases: "/a -> /a" leads back to itself: players would be sent there for ever',
+        ),
+        (
+            "http.aliases=/a -> /b, /b -> /a",
+            'http.aliases: "/a -> /b" leads back to itself: players would be sent there for ever',
+        ),
+        (
             "apps.a b.push=rtmp://h/a/b",
             "apps.a b.push is for an app that cannot exist: write the name as in rtmp://host/NAME/stream",
         ),
@@ -1010,10 +1030,23 @@ def test_mistakes_in_tables_of_a_list_are_told_where_they_stand(write):
     assert problem == f"{path}:1: apps.live.ladder: number 2 is the same as number 1: leave one out"
 
 
+def test_parts_are_no_longer_than_segments():
+    (problem,) = problems(assignments=["apps.*.hls.part=2s", "apps.live.hls.segment=1s"])
+    advice = "lower the first or raise the second"
+    assert problem == f"--set: apps.live.hls.part = 2 is more than segment = 1: {advice}"
+
+
 def test_seconds_between_key_frames_are_a_duration_like_others():
     for written in ("2s", "2", "0.05m"):
         held = load([], {}, [f"apps.live.obs.keyint={written}"]).config.at("live").obs
         assert (held.keyint, type(held.keyint)) == (3 if "m" in written else 2, int)
+
+
+@pytest.mark.parametrize("section", ["publish", "play"])
+def test_a_key_is_for_one_stream(section):
+    (problem,) = problems(assignments=[f"apps.live.{section}.keys.*=sha256:{'0' * 64}"])
+    what = "is no stream: a key is for one, by its name; give each its own"
+    assert problem == f"--set: apps.live.{section}.keys.* {what}"
 
 
 def test_https_wants_a_certificate():

@@ -151,6 +151,12 @@ def test_old_addresses_lead_to_new_ones() -> None:
     assert aliases.find("/hls/camxm3u8") is None
 
 
+def test_an_alias_may_lead_to_another_that_ends() -> None:
+    assert Aliases(["/a -> /b", "/b -> /c", "/x/{a}.m3u8 -> /x/{a}"]).find("/a") == "/b"
+    with pytest.raises(ValueError, match="leads back"):
+        Aliases(["/a -> /b", "/b -> /c", "/c -> /b"])
+
+
 @pytest.mark.parametrize(
     "alias",
     [
@@ -164,6 +170,10 @@ def test_old_addresses_lead_to_new_ones() -> None:
         "/{A} -> /b",
         "/a -> /{0}",
         "/{a} -> /{a.b}",
+        "/a -> /a",
+        "/live/{name} -> /live/{name}_",
+        "/live/{name} -> /live/test",
+        "/{a}/{b} -> /{b}/{a}",
     ],
 )
 def test_an_alias_that_leads_nowhere_is_a_mistake(alias: str) -> None:

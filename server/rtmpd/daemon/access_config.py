@@ -30,6 +30,9 @@ from rtmpd.rtmp.url import REDACTED, validate_name
 KEYS: Final = "keys"
 """The table of ``publish`` and of ``play`` whose keys are names of streams."""
 
+_EVERY: Final = "*"
+"""Of apps, and of lists of names; a key has one."""
+
 
 class KeyEntry(Section):
     """A key of which more is said than its digest."""
@@ -163,7 +166,9 @@ class AccessConfig(Section):
         if self.jwt.spoken_of and outcome.jwt.missing:
             yield ("jwt", outcome.jwt.missing), " is missing: docs/jwt.md says which keys have to be there"
         for name in self.keys:
-            if validate_name(name, Limits().max_name_bytes) is not None:
+            if name == _EVERY:
+                yield (KEYS, name), " is no stream: a key is for one, by its name; give each its own"
+            elif validate_name(name, Limits().max_name_bytes) is not None:
                 yield (KEYS, name), " is for a stream that cannot exist: write its name without the app"
         for name, entries in self.keys.items():
             if len({_key(name, entry).digest for entry in entries}) < len(entries):

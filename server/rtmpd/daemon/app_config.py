@@ -45,6 +45,7 @@ _RULE: Final = PullRule()
 _ORDERED: Final = (
     ("player", "resume_backlog_bytes", "max_backlog_bytes"),
     ("headers", "max_header_bytes", "max_total_bytes"),
+    ("hls", "part", "segment"),
 )
 """Sections with keys of which the first may not be more than the second."""
 
@@ -252,7 +253,9 @@ class AppConfig(Section):
         for section, low, high in _ORDERED:
             least, most = (getattr(getattr(outcome, section), key) for key in (low, high))
             if least > most and getattr(self, section).model_fields_set & {low, high}:
-                what = f" = {least} is more than {high} = {most}: lower the first or raise the second"
+                what = (
+                    f" = {least:.15g} is more than {high} = {most:.15g}: lower the first or raise the second"
+                )
                 yield (section, low), what
 
     def _find_push_problems(

@@ -397,9 +397,11 @@ def _remarks(loaded: Settings) -> Iterator[str]:
         if problem is not None:
             yield f"state.dir: {problem}"
     if loaded.config.apps:
+        from rtmpd.daemon import hls_check
         from rtmpd.daemon.missing_folders import missing_folders
 
         yield from missing_folders(loaded.config)
+        yield from hls_check.remarks(loaded.config)
     if loaded.config.shows_slates:
         from rtmpd.daemon import slate_check
 

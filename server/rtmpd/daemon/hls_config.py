@@ -17,6 +17,7 @@ _RULES: Final = HlsRules()
 _MIB: Final = 1024 * 1024
 _SHORTEST_PART: Final = 0.1
 _MOST_VARIANTS: Final = 10
+_NAME: Final = "{name}"
 
 
 def _check_part(seconds: float) -> float:
@@ -32,9 +33,19 @@ def _check_directory(text: str) -> str:
 
 
 def _check_variant(name: str) -> str:
-    if validate_name(name.replace("{name}", "x"), Limits().max_name_bytes) is not None:
+    spelt = name.replace(_NAME, "x")
+    if set("{}") & set(spelt):
+        raise ValueError(f"{quote(name)}: of words in braces only {_NAME} is known")
+    if validate_name(spelt, Limits().max_name_bytes) is not None:
         raise ValueError(f"{quote(name)} is no name of a stream")
     return name
+
+
+def _check_variants(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{quote(twice)} is there twice: leave one out")
+    return names
 
 
 Variant = Annotated[str, AfterValidator(_check_variant)]
@@ -88,7 +99,11 @@ class HlsConfig(Section):
     already: directory/APP/NAME/index.m3u8, without parts. Files are taken away when playlists list them no
     more. Streams are cut all the time then. Empty writes none."""
     variants: Annotated[
-        tuple[Variant, ...], BeforeValidator(parse_list), LIST_OR_TEXT, Field(max_length=_MOST_VARIANTS)
+        tuple[Variant, ...],
+        BeforeValidator(parse_list),
+        AfterValidator(_check_variants),
+        LIST_OR_TEXT,
+        Field(max_length=_MOST_VARIANTS),
     ] = ()
     """Streams of the app that are qualities of one, such as ["{name}", "{name}_480"]: {name} stands for that
     of the stream that is asked for, whose playlist has those that are live, by its own rules of access."""

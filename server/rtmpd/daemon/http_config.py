@@ -45,6 +45,13 @@ def _check_alias(text: str) -> str:
     return text
 
 
+def _check_aliases(texts: tuple[str, ...]) -> tuple[str, ...]:
+    from rtmpd.http.aliases import Aliases
+
+    Aliases(texts)
+    return texts
+
+
 def is_web_url(text: str) -> bool:
     """Whether it begins with http:// or https:// and a host."""
     return _origin(text) is not None
@@ -70,7 +77,10 @@ _Origins = Annotated[
     tuple[Annotated[str, AfterValidator(check_origin)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
 ]
 _Aliases = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_alias)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
+    tuple[Annotated[str, AfterValidator(_check_alias)], ...],
+    BeforeValidator(parse_list),
+    AfterValidator(_check_aliases),
+    LIST_OR_TEXT,
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Annotated, Final, Literal
@@ -14,6 +15,8 @@ from rtmpd.daemon.values import KeyPath, parse_list, quote
 
 LOGO: Final = "logo"
 """The key that names a file."""
+_WORD: Final = re.compile(r"\{[a-z_]+\}")
+_KNOWN: Final = frozenset({"{app}", "{name}"})
 _Told = Literal["nobody", "players", "anyone"]
 _Text = Annotated[str, Field(max_length=2000)]
 
@@ -22,6 +25,13 @@ def _check_ancestor(text: str) -> str:
     if text == "null":
         raise ValueError('"null" is no page that could be named: write it as https://www.example.com, or "*"')
     return check_origin(text)
+
+
+def _check_title(text: str) -> str:
+    unknown = [word for word in _WORD.findall(text) if word not in _KNOWN]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is not known: only {{app}} and {{name}} are")
+    return text
 
 
 def _check_logo(name: str) -> str:
@@ -40,7 +50,7 @@ class PageConfig(Section):
 
     enabled: bool = True
     """Whether there is one."""
-    title: _Text = ""
+    title: Annotated[_Text, AfterValidator(_check_title)] = ""
     """What it is called; {app} and {name} stand for those of the stream. Empty is the name."""
     text: _Text = ""
     """What stands below the player."""

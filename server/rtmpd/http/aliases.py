@@ -17,18 +17,32 @@ class Aliases:
     """Finds one for a path; ``{word}`` in them is any text of one level, the same in both."""
 
     def __init__(self, aliases: Iterable[str] = ()) -> None:
-        """Each is ``/hls/{name}.m3u8 -> /live/{name}/index.m3u8``. Raises ValueError for what is none, with a
-        sentence.
+        """Each is ``/hls/{name}.m3u8 -> /live/{name}/index.m3u8``. Raises ValueError for what is none, or
+        leads back to itself, with a sentence.
         """
-        self._aliases = [_read(alias) for alias in aliases]
+        texts = list(aliases)
+        self._aliases = [_read(alias) for alias in texts]
+        for text, (_, new) in zip(texts, self._aliases, strict=True):
+            if self._leads_on(new):
+                raise ValueError(f'"{text}" leads back to itself: players would be sent there for ever')
 
     def find(self, path: str) -> str | None:
         """Where ``path`` leads, fit for a header; None if it is none of them."""
+        new = self._find(path)
+        return None if new is None else quote(new, safe="/")
+
+    def _find(self, path: str) -> str | None:
         for pattern, new in self._aliases:
             found = pattern.fullmatch(path)
             if found is not None:
-                return quote(new.format_map(found.groupdict()), safe="/")
+                return new.format_map(found.groupdict())
         return None
+
+    def _leads_on(self, path: str | None) -> bool:
+        """Whether ``path`` leads to another, and that to one more, for ever; its words stand as they are."""
+        for _ in self._aliases:
+            path = None if path is None else self._find(path)
+        return path is not None
 
 
 def _read(alias: str) -> tuple[re.Pattern[str], str]:
