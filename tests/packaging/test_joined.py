@@ -244,6 +244,18 @@ def test_what_cannot_be_packaged_is_tried_for_whoever_comes_and_not_each_second(
     assert studio.packages.stats.packages_total == 3
 
 
+def test_where_no_variant_can_be_packaged_it_is_said_why():
+    studio = Studio(RULES)
+    small = studio.house.publish(SMALL)
+    package = join(studio)
+    heard: list[bool] = []
+    package.on_ready(lambda: heard.append(True))
+    studio.send(small, b"\x14" + bytes(50))  # VP6.
+    assert heard == [True]
+    assert package.multivariant() is None
+    assert "VP6" in package.problem
+
+
 def test_a_stream_that_is_a_variant_of_many_keeps_none_of_those_that_are_over():
     studio = Studio(HlsRules(variants=("{name}", "cam")))
     studio.publish()  # It sends nothing, so that there is nothing to tell.

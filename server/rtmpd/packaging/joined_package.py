@@ -124,4 +124,7 @@ class JoinedPackage(Package):
 
     def _hear(self) -> None:
         if self._shown() or not self._current():
+            self.problem = " ".join(
+                dict.fromkeys(each.problem for each in self._members.values() if each.problem)
+            )
             self._waiting.call()
