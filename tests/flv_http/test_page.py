@@ -221,9 +221,43 @@ async def test_other_pages_are_told_how_to_embed_it() -> None:
         assert 'src="http://tv.example:8935/live/cam?embed=1"' in answer["html"]
         assert 'title="A &amp; B"' in answer["html"]
         assert answer["thumbnail_url"] == "http://tv.example:8935/live/cam.jpg"
-        small = await told(await there.get(f"{link}&maxwidth=320&maxheight=9999"))
-        assert (small["width"], small["height"]) == (320, 180)
+        assert (answer["thumbnail_width"], answer["thumbnail_height"]) == (1920, 1080)
         assert (await there.get(f"{link}&format=xml")).status == 501
+
+
+@pytest.mark.parametrize(
+    ("room", "size"),
+    [
+        ("maxwidth=320&maxheight=9999", (320, 180)),
+        ("maxheight=50", (89, 50)),
+        ("maxwidth=1", (1, 1)),
+        ("maxwidth=0&maxheight=x", (1, 1)),
+        ("maxwidth=" + "9" * 1500, (640, 360)),
+    ],
+)
+async def test_a_frame_fits_into_what_is_asked_for(room: str, size: tuple[int, int]) -> None:
+    async with pages(PageRules(frame_ancestors=("*",), picture=Told.ANYONE)) as there:
+        await on_air(there)
+        answer = await told(await there.get(f"/oembed?url=http://tv.example:8935/live/cam&{room}"))
+        assert (answer["width"], answer["height"]) == size
+        # The picture is larger than the room, and has to fit into it, too.
+        assert ("thumbnail_url" in answer) is (size == (640, 360))
+
+
+async def test_of_a_picture_whose_size_nobody_knows_nothing_is_told() -> None:
+    async with pages(PageRules(frame_ancestors=("*",), picture=Told.ANYONE)) as there:
+        answer = await told(await there.get("/oembed?url=http://tv.example:8935/live/cam"))
+        assert not [name for name in answer if name.startswith("thumbnail")]
+
+
+async def test_a_picture_of_an_odd_shape_has_a_frame() -> None:
+    async with pages(PageRules(frame_ancestors=("*",))) as there:
+        await on_air(there)
+        stats = there.house.stream().stats
+        for stats.width, stats.height in ((1, 9000), (9000, 1)):
+            answer = await told(await there.get("/oembed?url=http://tv.example:8935/live/cam"))
+            assert 1 <= answer["width"] <= 7680
+            assert 1 <= answer["height"] <= 7680
 
 
 @pytest.mark.parametrize(
@@ -240,7 +274,11 @@ async def test_other_pages_are_told_how_to_embed_it() -> None:
 )
 async def test_of_pages_of_others_nothing_is_told(url: str) -> None:
     async with pages(PageRules(frame_ancestors=("*",))) as there:
-        assert (await there.get(f"/oembed?url={url}")).status == 404
+        browser = await there.get(f"/oembed?url={url}")
+        assert browser.status == 404
+        why = await browser.body()
+        assert "page.frame_ancestors" in why
+        assert why.endswith("http.public_url where that is set: http://tv.example:8935/\n")
 
 
 async def test_the_world_finds_it_where_the_settings_say() -> None:

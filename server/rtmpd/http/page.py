@@ -44,8 +44,12 @@ _POLICY: Final = (
 _PUBLIC: Final = {"Access-Control-Allow-Origin": "*"}
 _STATUS_AGE, _PICTURE_AGE = 1, 5
 """Seconds for which what is told, and a picture, may be told on."""
-_LEAST, _MOST = 120, 7680
-"""Pixels of what is embedded."""
+_MOST = 7680
+"""Pixels of what is embedded, either way."""
+_NOT_SHOWN: Final = (
+    "Other pages may show no page at this url. They may where page.frame_ancestors of the stream names "
+    "some, and the url begins with what the server is called by, which is http.public_url where that is set: "
+)
 
 
 def _as_usual(_key: StreamKey) -> PageRules:
@@ -163,9 +167,13 @@ class Pages:
         key = None if path is None else _key_at(path, asked.connection.context)
         rules = PageRules(enabled=False) if key is None else self._rules().rules_of(key)
         if key is None or not rules.enabled or not rules.frame_ancestors:
-            return plain(HTTPStatus.NOT_FOUND, "There is no page at this url that other pages may show.")
-        size = _size(_stream(asked, key), query)
-        return _json(page_html.oembed(key, rules, place, size), _shared(60))
+            return plain(HTTPStatus.NOT_FOUND, f"{_NOT_SHOWN}{place.server}/")
+        room = _room(query.get("maxwidth")), _room(query.get("maxheight"))
+        stream = _stream(asked, key)
+        picture = None if stream is None else _picture_size(stream)
+        frame = _frame(picture, room)
+        fits = picture is not None and picture[0] <= room[0] and picture[1] <= room[1]
+        return _json(page_html.oembed(key, rules, place, frame, picture if fits else None), _shared(60))
 
 
 def _is_told(who: Told, rules: PageRules) -> bool:
@@ -237,18 +245,23 @@ def _path_in(url: str, server: str) -> str | None:
     return unquote(parts.path.removeprefix(ours.path), errors="replace")
 
 
-def _size(stream: LiveStream | None, query: Mapping[str, str]) -> tuple[int, int]:
-    """Of a frame for the stream, which somebody has so much room for."""
+def _picture_size(stream: LiveStream) -> tuple[int, int] | None:
+    """None as long as nobody knows it."""
+    width, height = stream.stats.width, stream.stats.height
+    return (width, height) if width and height else None
+
+
+def _frame(picture: tuple[int, int] | None, room: tuple[int, int]) -> tuple[int, int]:
+    """The size of a frame for such pictures, which somebody has ``room`` for."""
     width, height = page_html.WIDTH, page_html.HEIGHT
-    if stream is not None and stream.stats.width and stream.stats.height:
-        width = round(height * stream.stats.width / stream.stats.height)
-    most = [_number(query.get("maxwidth")), _number(query.get("maxheight"))]
-    ratio = min(most[0] / width, most[1] / height, 1.0) if any(query.get(each) for each in _ROOM) else 1.0
-    return round(width * ratio), round(height * ratio)
+    if picture is not None:
+        width = max(round(height * picture[0] / picture[1]), 1)
+    ratio = min(room[0] / width, room[1] / height, 1.0)
+    return max(round(width * ratio), 1), max(round(height * ratio), 1)
 
 
-_ROOM: Final = ("maxwidth", "maxheight")
-
-
-def _number(text: str | None) -> int:
-    return min(max(int(text), _LEAST), _MOST) if text and text.isascii() and text.isdigit() else _MOST
+def _room(text: str | None) -> int:
+    """Pixels that a client has, by ``maxwidth`` or ``maxheight``."""
+    if not text or not (text.isascii() and text.isdigit()):
+        return _MOST
+    return min(max(int(text), 1), _MOST)

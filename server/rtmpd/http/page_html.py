@@ -124,8 +124,16 @@ def _around(main: str, title: str, rules: PageRules, place: Place) -> list[str]:
     return [f'<header class="head">{head}</header>', main, *text]
 
 
-def oembed(key: StreamKey, rules: PageRules, place: Place, size: tuple[int, int]) -> dict[str, object]:
-    """How to show it within another page, in a frame of that ``size``."""
+def oembed(
+    key: StreamKey,
+    rules: PageRules,
+    place: Place,
+    size: tuple[int, int],
+    picture: tuple[int, int] | None = None,
+) -> dict[str, object]:
+    """How to show it within another page, in a frame of that ``size``. ``picture`` is the size of the picture
+    at .jpg, None where nobody knows it, or it is not to be named.
+    """
     width, height = size
     title = title_of(key, rules)
     frame = (
@@ -142,10 +150,10 @@ def oembed(key: StreamKey, rules: PageRules, place: Place, size: tuple[int, int]
         "height": height,
         "html": frame,
     }
-    if rules.picture is Told.ANYONE:
+    if rules.picture is Told.ANYONE and picture is not None:
         answer |= {
             "thumbnail_url": f"{place.page(key)}.jpg",
-            "thumbnail_width": width,
-            "thumbnail_height": height,
+            "thumbnail_width": picture[0],
+            "thumbnail_height": picture[1],
         }
     return answer
