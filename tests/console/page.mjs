@@ -125,6 +125,19 @@ await attempt({
     await watch(page);
   },
 
+  /** What is not offered to browsers is not asked for, in words. */
+  async unoffered() {
+    await wish("publish");
+    const page = await open();
+    await reach(page, "unoffered");
+    assert.equal(await message(page).innerText(), "This stream is not offered to browsers here.");
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await page.keyboard.press("k");
+    await page.keyboard.press("k");
+    await check(page, "unoffered");
+    assert.deepEqual(asked.filter((each) => /\.(mp4|m3u8|json)/.test(each)), []);
+  },
+
   /** What is shown in place of an encoder is said. */
   async slate() {
     await wish("publish");
@@ -281,6 +294,7 @@ await attempt({
   async barred() {
     await wish("publish");
     await reach(await open({ place: `${url}?key=wrong` }), "forbidden");
+    assert.deepEqual(asked.filter((each) => each.includes(".json")), []);
   },
 
   /** Where a proof is asked for the console has none of its own: who has one shows it. */

@@ -44,6 +44,11 @@ def test_an_encoder_that_is_lost_is_waited_for(viewer: Browser, plain: Begin) ->
         viewer.run("returns", page_of(server), publish=encoder.publish, lose=encoder.lose)
 
 
+def test_what_is_not_offered_to_browsers_is_not_asked_for(viewer: Browser, plain: Begin) -> None:
+    with showing(plain, "apps.live.mp4.fragment=off", "apps.live.hls.enabled=false") as (server, encoder):
+        viewer.run("unoffered", page_of(server), publish=encoder.publish)
+
+
 def test_a_slate_is_called_one(viewer: Browser, plain: Begin) -> None:
     with showing(plain, "apps.live.still=true") as (server, encoder):
         viewer.run("slate", page_of(server), publish=encoder.publish, lose=encoder.lose)

@@ -1,3 +1,5 @@
+"""What the settings say of the page of a stream, and its logos."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,7 +9,8 @@ import pytest
 from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.page_config import PageConfig
-from rtmpd.daemon.page_side import read_logos
+from rtmpd.daemon.page_side import PageSide, read_logos
+from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ConfigError
 
 SVG = '<?xml version="1.0"?>\n<!-- ours -->\n<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -42,3 +45,21 @@ def test_what_browsers_draw_nothing_of_is_no_logo(tmp_path, body):
     path.write_bytes(body)
     with pytest.raises(ConfigError, match="is no PNG, JPEG, WebP, GIF or SVG"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("app", "ways"),
+    [
+        ({}, ("mp4", "hls")),
+        ({"hls": {"enabled": False}}, ("mp4",)),
+        ({"mp4": {"fragment": "off"}}, ("hls",)),
+        ({"hls": {"enabled": False}, "mp4": {"fragment": "off"}}, ()),
+    ],
+)
+def test_a_page_knows_by_what_ways_its_stream_is_offered(
+    app: dict[str, object], ways: tuple[str, ...]
+) -> None:
+    config = Config.model_validate({"apps": {"live": app}})
+    rules_of = PageSide().rules(config).rules_of
+    assert rules_of(StreamKey("live", "show")).ways == ways
+    assert rules_of(StreamKey("other", "show")).ways == ("mp4", "hls")

@@ -188,6 +188,17 @@ async def test_a_page_knows_of_the_cdn() -> None:
             assert ("data-cdn" in await (await there.get("/live/cam")).body()) is cdn
 
 
+async def test_a_page_knows_how_the_stream_is_offered_and_whether_it_hears_if_it_is_live() -> None:
+    async with pages() as there:
+        text = await (await there.get("/live/cam")).body()
+        assert 'data-ways="mp4 hls"' in text
+        assert "data-silent" not in text
+    async with pages(PageRules(ways=(), status=Told.NOBODY)) as there:
+        text = await (await there.get("/live/cam")).body()
+        assert 'data-ways=""' in text
+        assert 'data-silent=""' in text
+
+
 async def test_a_stream_of_variants_is_live_with_one_of_them_and_shown_by_hls() -> None:
     async with pages(PageRules(variants=("{name}", "{name}_480", "cam"))) as there:
         assert 'data-hls=""' in await (await there.get("/live/show")).body()

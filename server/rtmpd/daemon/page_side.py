@@ -76,8 +76,14 @@ def _rules(app: AppConfig, logos: Mapping[str, StaticFile]) -> PageRules:
         rewind=app.ring.seconds if app.ring.rewind else 0.0,
         dvr=app.hls.dvr if app.hls.enabled else 0.0,
         variants=app.hls.variants if app.hls.enabled else (),
+        ways=_ways(app),
         cdn=bool(app.hls.enabled and app.hls.cdn_secret),
     )
+
+
+def _ways(app: AppConfig) -> tuple[str, ...]:
+    offered = {"mp4": app.mp4.to_rules() is not None, "hls": app.hls.enabled}
+    return tuple(way for way, is_offered in offered.items() if is_offered)
 
 
 def _named(config: Config) -> dict[str, str]:

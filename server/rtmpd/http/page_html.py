@@ -58,11 +58,17 @@ def page_html(key: StreamKey, rules: PageRules, place: Place, *, embedded: bool)
     """The whole page."""
     title = title_of(key, rules)
     kind = "embedded" if embedded else "page"
-    is_said = {"picture": rules.picture is not Told.NOBODY, "hls": rules.variants, "cdn": rules.cdn}
+    is_said = {
+        "picture": rules.picture is not Told.NOBODY,
+        "silent": rules.status is Told.NOBODY,
+        "hls": rules.variants,
+        "cdn": rules.cdn,
+    }
     said = "".join([f' data-{name}=""' for name, holds in is_said.items() if holds])
     main = (
         f'<main class="player" id="player" data-stream="{escape(place.stream(key))}" '
-        f'data-title="{escape(title)}"{said}>\n<p class="bare">{_WITHOUT_SCRIPT}</p>\n</main>'
+        f'data-title="{escape(title)}" data-ways="{" ".join(rules.ways)}"{said}>\n'
+        f'<p class="bare">{_WITHOUT_SCRIPT}</p>\n</main>'
     )
     return "\n".join(
         [

@@ -46,6 +46,8 @@ class PageRules:
     variants: tuple[str, ...] = ()
     """Streams that are variants of this one by HLS, which the page prefers then: names, as ``variants_of``
     takes them."""
+    ways: tuple[str, ...] = ("mp4", "hls")
+    """How browsers may play it: fragments by WebSocket, and HLS."""
     cdn: bool = False
     """HLS comes through a CDN, which the page prefers then and tells who watches."""
 

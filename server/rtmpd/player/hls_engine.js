@@ -8,6 +8,7 @@ const LATE = 10; // Seconds behind the live edge from which it is no more follow
 
 export class HlsEngine {
   static name = "hls";
+  static way = "hls"; // By which the server offers it.
 
   static works() {
     return Boolean(Media);

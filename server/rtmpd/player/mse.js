@@ -18,6 +18,7 @@ const MARGIN = 0.01; // Seconds, within which two times are the same.
 
 export class MseEngine {
   static name = "mse";
+  static way = "mp4"; // By which the server offers it.
 
   static works() {
     return Boolean(Media && globalThis.WebSocket);

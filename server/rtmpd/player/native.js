@@ -7,6 +7,7 @@ const LATE = 15; // Seconds behind the live edge from which it is no more follow
 
 export class NativeEngine {
   static name = "native";
+  static way = "hls"; // By which the server offers it.
 
   static works() {
     return document.createElement("video").canPlayType("application/vnd.apple.mpegurl") !== "";

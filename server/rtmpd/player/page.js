@@ -8,12 +8,14 @@ import { codecName, seconds } from "./words.js";
 const root = document.getElementById("player");
 const facts = document.getElementById("facts");
 const query = new URLSearchParams(location.search);
-const { stream, title } = root.dataset;
-const player = new Player(root, new Source(stream, query, "cdn" in root.dataset), {
+const { stream, title, ways } = root.dataset;
+const source = new Source(stream, query, { counted: "cdn" in root.dataset, silent: "silent" in root.dataset });
+const player = new Player(root, source, {
   title,
   poster: "picture" in root.dataset,
   hls: "hls" in root.dataset,
   via: query.get("via"),
+  ways: ways?.split(" "),
 });
 
 document.addEventListener("keydown", (event) => {

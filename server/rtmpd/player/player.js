@@ -26,8 +26,9 @@ const ANSWER = 10; // Seconds in which a server says whether it is live.
 
 export class Player extends EventTarget {
   /** `root` becomes the player of `source`; with a `poster` the picture at .jpg is shown until it plays. HLS comes
-   *  first where it has `hls` more of the stream, or a CDN that carries it to as many as there are. `words` are said in place of those of SAY. */
-  constructor(root, source, { title = "", poster = false, hls = false, via = null, muted = false, words = {} } = {}) {
+   *  first where it has `hls` more of the stream, or a CDN that carries it to as many as there are. Of `ways` alone the
+   *  server offers it, where they are known. `words` are said in place of those of SAY. */
+  constructor(root, source, { title = "", poster = false, hls = false, via = null, ways = null, muted = false, words = {} } = {}) {
     super();
     this.root = root;
     this.source = source;
@@ -36,8 +37,10 @@ export class Player extends EventTarget {
     this.state = "connecting";
     this.engine = null;
     this.choice = source.start ? { start: source.start } : {};
-    const engines = (hls || source.counted ? HLS_FIRST : ENGINES).filter((each) => each.works());
+    const offered = (hls || source.counted ? HLS_FIRST : ENGINES).filter((each) => ways?.includes(each.way) ?? true);
+    const engines = offered.filter((each) => each.works());
     this.engines = ENGINES.some((each) => each.name === via) ? engines.filter((each) => each.name === via) : engines;
+    this.hopeless = offered.length > 0 ? "nothing" : "unoffered"; // Where there is no engine.
     this.timer = null;
     this.question = null;
     this.tries = 0;
@@ -58,8 +61,7 @@ export class Player extends EventTarget {
     if (poster) this.video.poster = source.url(".jpg");
     this.#listen();
     this.#show("connecting");
-    if (this.engines.length === 0) this.#show("nothing");
-    else this.#look();
+    this.#look();
   }
 
   close() {
@@ -156,6 +158,10 @@ export class Player extends EventTarget {
 
   /** Ask whether it is live, and begin if it is. */
   async #look() {
+    if (this.engines.length === 0) {
+      this.#show(this.hopeless);
+      return;
+    }
     this.#forget();
     this.question?.abort();
     const question = (this.question = new AbortController());

@@ -7,9 +7,11 @@ const OURS = new Set(["embed", "via"]);
 
 export class Source {
   /** `base` is the URL of the page without its query, `query` (a URLSearchParams) holds what proves who asks.
-   *  Of one behind a CDN viewers are `counted` by what they say themselves. */
-  constructor(base, query = new URLSearchParams(), counted = false) {
+   *  Of one behind a CDN viewers are `counted` by what they say themselves. `silent` is the server that tells nobody
+   *  whether it is live. */
+  constructor(base, query = new URLSearchParams(), { counted = false, silent = false } = {}) {
     this.counted = counted;
+    this.silent = silent;
     this.base = new URL(base, location.href);
     this.base.search = this.base.hash = "";
     this.query = [...query].filter(([name]) => !OURS.has(name) && name !== "start");
@@ -32,6 +34,7 @@ export class Source {
   /** Whether it is live: `{ state, ... }` as the server tells it, or a `state` of what keeps it from telling,
    *  and what was `said` about that. */
   async status(signal) {
+    if (this.silent) return { state: "unknown", said: "" };
     try {
       const answer = await fetch(this.url(".json"), { signal, cache: "no-store", credentials: "omit" });
       if (answer.ok) return await answer.json();

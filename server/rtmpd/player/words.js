@@ -43,7 +43,8 @@ export const SAY = {
   busy: "The server is full at the moment. It is tried again.",
   unproven: "This stream is not open to everybody: whoever sent you here has to send a link with a key.",
   forbidden: "You may not watch this stream: the server does not let you in.",
-  nothing: "This browser can play no live streams: it has neither Media Source Extensions nor HLS.",
+  nothing: "This browser cannot play this stream: it has no Media Source Extensions, nor anything else that would do here.",
+  unoffered: "This stream is not offered to browsers here.",
   tap: "Press play to start.",
 };
 
