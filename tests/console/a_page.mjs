@@ -14,6 +14,7 @@ export const [scenario, url, pictures] = process.argv.slice(2);
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 export const troubles = [];
 export const asked = [];
+export const sockets = [];
 let browser;
 
 /** Have the test do something. */
@@ -22,7 +23,7 @@ export async function wish(what) {
   return (await answers.next()).value;
 }
 
-export async function open({ place = url, width = 1280, height = 800, scheme = "light", sound = true, before = null } = {}) {
+export async function open({ place = url, width = 1280, height = 800, scheme = "light", sound = true, clock = false, before = null } = {}) {
   if (browser === undefined) {
     const policy = sound ? ["--autoplay-policy=no-user-gesture-required"] : [];
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", ...policy] });
@@ -35,13 +36,17 @@ export async function open({ place = url, width = 1280, height = 800, scheme = "
     if (message.type() === "error" && !/net::ERR|Failed to load resource|WebSocket connection/.test(message.text())) troubles.push(message.text());
   });
   page.on("request", (request) => asked.push(request.url()));
-  page.on("websocket", (socket) => asked.push(socket.url()));
+  page.on("websocket", (socket) => {
+    asked.push(socket.url());
+    sockets.push(socket);
+  });
   await page.addInitScript(() => {
     window.violations = [];
     window.stalls = 0;
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
     document.addEventListener("waiting", () => (window.stalls += 1), true);
   });
+  if (clock) await page.clock.install(); // That can be led on.
   if (before) await page.addInitScript(before);
   if (sound) await page.goto(place);
   else await untouched(page, place);
@@ -54,6 +59,11 @@ async function untouched(page, place) {
   const begun = page.waitForEvent("console", (said) => said.text() === "it plays");
   await page.goto(place);
   await begun;
+}
+
+/** Wait until a WebSocket is. */
+export async function closed(socket) {
+  if (!socket.isClosed()) await socket.waitForEvent("close", { timeout: 10000 });
 }
 
 export const message = (page) => page.locator(".player .message");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import path from "node:path";
-import { asked, attempt, becomes, check, message, open, pictures, property, reach, tabTo, troubles, url, watch, wish } from "./a_page.mjs";
+import { asked, attempt, becomes, check, closed, message, open, pictures, property, reach, sockets, tabTo, troubles, url, watch, wish } from "./a_page.mjs";
 
 await attempt({
   /** It waits for the encoder, plays, is told of its end, and goes on when it comes back. */
@@ -18,7 +18,7 @@ await attempt({
     assert.ok(asked.some((each) => /^ws:.*\.mp4/.test(each)), "by WebSocket");
     await page.getByRole("button", { name: "Live", pressed: true }).waitFor();
     await page.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) < 1);
-    assert.match(await page.locator("#facts").innerText(), /Live since .* · 320 × 240 · H\.264 and AAC/);
+    await page.locator("#facts", { hasText: /Live since .* · 320 × 240 · H\.264 and AAC · 1 viewer$/ }).waitFor({ timeout: 8000 });
     const stalls = await page.evaluate(() => window.stalls);
     await watch(page, 75);
     console.log(`# ${(await page.evaluate(() => window.stalls)) - stalls} stalls in 3 s, ${await page.locator(".delay").innerText()}`);
@@ -42,6 +42,7 @@ await attempt({
     await reach(page, "playing");
     await watch(page);
     assert.ok(asked.some((each) => /index\.m3u8$/.test(each)), "by HLS");
+    assert.deepEqual(sockets, []);
     await page.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) < 6);
     await page.getByRole("button", { name: "Live", pressed: true }).waitFor();
     const sent = await page.waitForResponse((answer) => answer.url().endsWith("/beacon"));
@@ -123,6 +124,103 @@ await attempt({
     await reach(page, "stalled");
     await reach(page, "playing");
     await watch(page);
+  },
+
+  /** A picture that does not come back with its encoder is begun anew, too. */
+  async held() {
+    await wish("publish");
+    const page = await open({
+      clock: true,
+      before: () => {
+        const known = new Set();
+        const dead = new Set();
+        const { appendBuffer } = SourceBuffer.prototype;
+        SourceBuffer.prototype.appendBuffer = function (data) {
+          known.add(this);
+          if (window.frozen) dead.add(this);
+          if (!dead.has(this)) appendBuffer.call(this, data);
+        };
+      },
+    });
+    await reach(page, "playing");
+    await watch(page);
+    await wish("lose");
+    await page.evaluate(() => (window.frozen = true));
+    await reach(page, "holding");
+    await wish("publish");
+    await page.waitForFunction(async () => (await (await fetch(`${location.pathname}.json`)).json()).live);
+    await page.clock.fastForward(6000);
+    await reach(page, "stalled");
+    await page.evaluate(() => (window.frozen = false));
+    await page.clock.fastForward(11000);
+    await reach(page, "playing");
+    await watch(page);
+  },
+
+  /** Whoever is not pressed to play costs nothing after a while, nor does what no buffer takes. */
+  async tapped() {
+    await wish("publish");
+    const page = await open({
+      clock: true,
+      before: () => {
+        for (const name of ["click", "keydown"]) window.addEventListener(name, () => (window.pressed = true), true);
+        const { play } = HTMLMediaElement.prototype;
+        HTMLMediaElement.prototype.play = function () {
+          return window.pressed ? play.call(this) : Promise.reject(new DOMException("no", "NotAllowedError"));
+        };
+        const { appendBuffer } = SourceBuffer.prototype;
+        SourceBuffer.prototype.appendBuffer = function (data) {
+          if (window.full) throw new DOMException("full", "QuotaExceededError");
+          appendBuffer.call(this, data);
+        };
+        // Much comes where there is no room.
+        const { addEventListener } = WebSocket.prototype;
+        WebSocket.prototype.addEventListener = function (name, listener, options) {
+          const swell = (event) => listener(window.full && event.data instanceof ArrayBuffer ? { data: new ArrayBuffer(4 << 20) } : event);
+          addEventListener.call(this, name, name === "message" ? swell : listener, options);
+        };
+      },
+    });
+    await reach(page, "tap");
+    assert.equal(sockets.length, 1);
+    await page.clock.fastForward(31000);
+    await closed(sockets[0]);
+    assert.equal(await message(page).innerText(), "Press play to start.");
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await page.locator(".start").click();
+    await reach(page, "playing");
+    await watch(page);
+    assert.equal(sockets.length, 2, "nobody has asked for one more");
+    await page.keyboard.press("k");
+    await page.evaluate(() => (window.full = true));
+    await closed(sockets[1]);
+    await page.evaluate(() => (window.full = false));
+    await page.keyboard.press("k");
+    await reach(page, "playing");
+    await watch(page);
+  },
+
+  /** What breaks again and again by WebSocket is played by HLS. */
+  async breaks() {
+    await wish("publish");
+    const page = await open({
+      before: () => {
+        const { addEventListener } = WebSocket.prototype;
+        WebSocket.prototype.addEventListener = function (name, listener, options) {
+          let count = 0;
+          const spoil = (event) => {
+            if (event.data instanceof ArrayBuffer) count += 1;
+            listener(count > 60 ? { data: new Uint8Array(64).fill(255).buffer } : event);
+          };
+          addEventListener.call(this, name, name === "message" ? spoil : listener, options);
+        };
+      },
+    });
+    await page.waitForRequest(/index\.m3u8/);
+    assert.equal(sockets.length, 2);
+    await page.locator('.player[data-state="playing"] .live').waitFor();
+    await watch(page, 75);
+    assert.equal(sockets.length, 2);
   },
 
   /** What is not offered to browsers is not asked for, in words. */
@@ -226,6 +324,15 @@ await attempt({
     page = await open({ place: `${url}?key=wrong` });
     await reach(page, "forbidden");
     assert.match(await message(page).innerText(), /copy the address again/);
+    // Too many wrong keys get an address banned, and whoever comes back to the page shows none.
+    asked.length = 0;
+    await page.evaluate(async () => {
+      for (let times = 0; times < 5; times += 1) {
+        document.dispatchEvent(new Event("visibilitychange"));
+        await fetch("/player/0/icon.svg");
+      }
+    });
+    assert.deepEqual(asked.filter((each) => each.includes("wrong")), []);
     await page.context().close();
     asked.length = 0;
     const key = await wish("key");

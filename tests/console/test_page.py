@@ -19,9 +19,11 @@ pytestmark = pytest.mark.console
 KEY = "a-key-to-watch-with"
 
 
-@pytest.mark.parametrize("scenario", ["plays", "muted", "keys", "phone", "lacks", "stands"])
+@pytest.mark.parametrize(
+    "scenario", ["plays", "muted", "keys", "phone", "lacks", "stands", "tapped", "breaks"]
+)
 def test_a_stream_is_watched(viewer: Browser, plain: Begin, scenario: str) -> None:
-    with showing(plain, "apps.live.handover.grace=0") as (server, encoder):
+    with showing(plain, "apps.live.handover.grace=0", "apps.live.page.viewers=true") as (server, encoder):
         viewer.run(scenario, page_of(server), publish=encoder.publish, stop=encoder.stop)
 
 
@@ -42,6 +44,11 @@ def test_who_may_go_back_does(viewer: Browser, plain: Begin) -> None:
 def test_an_encoder_that_is_lost_is_waited_for(viewer: Browser, plain: Begin) -> None:
     with showing(plain, "apps.live.handover.grace=60") as (server, encoder):
         viewer.run("returns", page_of(server), publish=encoder.publish, lose=encoder.lose)
+
+
+def test_a_picture_that_does_not_come_back_is_begun_anew(viewer: Browser, plain: Begin) -> None:
+    with showing(plain, "apps.live.handover.grace=60") as (server, encoder):
+        viewer.run("held", page_of(server), publish=encoder.publish, lose=encoder.lose)
 
 
 def test_what_is_not_offered_to_browsers_is_not_asked_for(viewer: Browser, plain: Begin) -> None:

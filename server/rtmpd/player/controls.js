@@ -74,7 +74,7 @@ export class Controls {
     this.start.hidden = !(player.state === "tap" || (player.paused && !shows));
     const follows = player.live;
     this.live.hidden = !shows;
-    this.play.hidden = engine === null && !player.paused;
+    this.play.hidden = engine === null && this.plays;
     this.inset.hidden = !(this.insets && shows);
     say(this.edge, follows ? "Live" : "Go live");
     mark(this.live, "aria-pressed", String(follows));

@@ -14,6 +14,7 @@ const FASTER = [[0.2, 1.2], [0.1, 1.1], [0.05, 1.05]]; // So many seconds beyond
 const CALM = 20000; // Milliseconds without a stall, from which it dares to be a little nearer; twice as long behind each stall.
 const MOST_CALM = 640000;
 const PATIENCE = 5000; // Milliseconds until a connection is there: proxies that know no WebSockets may say nothing.
+const MOST_QUEUED = 64 << 20; // Bytes that wait for the buffer of the browser: more than a cache of the server holds.
 const MARGIN = 0.01; // Seconds, within which two times are the same.
 
 export class MseEngine {
@@ -92,7 +93,10 @@ export class MseEngine {
     if (typeof data !== "string") {
       this.left = Math.min(this.left, this.#ahead);
       this.queue.push(data);
+      this.queued += data.byteLength;
       this.#append();
+      // It takes no more: whoever wants it begins anew.
+      if (this.queued > MOST_QUEUED) this.#broken();
       return;
     }
     const said = JSON.parse(data);
@@ -113,6 +117,7 @@ export class MseEngine {
   /** Begin with nothing: times begin anew, or there are other media. */
   #renew() {
     this.queue = [];
+    this.queued = 0;
     this.buffer = null;
     this.jumped = false;
     this.left = Infinity;
@@ -141,6 +146,7 @@ export class MseEngine {
           continue;
         }
         this.buffer.appendBuffer(next);
+        this.queued -= next.byteLength;
         this.queue.shift();
         return;
       } catch (problem) {
@@ -152,7 +158,7 @@ export class MseEngine {
     }
   }
 
-  /** What came cannot be decoded; from the next key frame on it may be. */
+  /** What came cannot be decoded, or not be taken; from the next key frame on it may be. */
   #broken(problem) {
     this.told.ended({ opened: true, code: 0, reason: problem?.message ?? "", broken: true });
   }

@@ -3,26 +3,22 @@
 import { Controls } from "./controls.js";
 import { h, mark, say } from "./dom.js";
 import { HlsEngine } from "./hls_engine.js";
+import { Looks } from "./looks.js";
 import { MseEngine } from "./mse.js";
 import { NativeEngine } from "./native.js";
 import { BARRED } from "./source.js";
+import { Standstill } from "./standstill.js";
 import { SAY, isAudio, playsNothing, playsWithout } from "./words.js";
 
 const ENGINES = [MseEngine, HlsEngine, NativeEngine];
 const HLS_FIRST = [HlsEngine, NativeEngine, MseEngine];
-const PATIENCE = 2500; // Milliseconds without a picture until it is asked why.
-const STANDS = 10; // Seconds without one, of what is live, until it is begun anew,
-const BEGINS = 30; // and in front of the first one: HLS may have to wait for whole segments.
 const LOOK = 15; // Seconds from one question to the next while all is well.
+const HELD = 5; // The same while an encoder is waited for.
 const PAUSED = 30; // Seconds until a pause lets the connection go.
-const WAITS = [1, 2, 3, 5, 8, 10]; // Seconds between tries.
-// Seconds between tries where somebody has to change something. Of wrong proofs the server counts each, forgets one a
-// minute, and bans the whole address for ten.
-const RARELY = { unproven: 30, forbidden: 150, refused: 30, unsupported: 30 };
+const BRIEF = 20; // Seconds: an engine that breaks sooner, twice in a row, makes room for the next.
 const RULED_OUT = 1008; // Codes of WebSockets: a rule ends it, whose sentence comes with it.
 const UNFIT = 4415; // A codec that MP4 cannot hold.
 const RETURN = 0.25; // Seconds from an end to the first look whether it is over.
-const ANSWER = 10; // Seconds in which a server says whether it is live.
 
 export class Player extends EventTarget {
   /** `root` becomes the player of `source`; with a `poster` the picture at .jpg is shown until it plays. HLS comes
@@ -41,14 +37,12 @@ export class Player extends EventTarget {
     const engines = offered.filter((each) => each.works());
     this.engines = ENGINES.some((each) => each.name === via) ? engines.filter((each) => each.name === via) : engines;
     this.hopeless = offered.length > 0 ? "nothing" : "unoffered"; // Where there is no engine.
-    this.timer = null;
-    this.question = null;
-    this.tries = 0;
+    this.looks = new Looks(() => this.#look());
     this.failed = 0;
+    this.breaks = 0;
     this.barred = undefined; // What keeps who may not watch, as an engine was told it.
     this.lacking = null;
-    this.shown = false; // This engine has shown a picture,
-    this.overdue = Infinity; // and the next one should be there by then, by performance.now().
+    this.still = new Standstill(() => this.#stalled());
     this.paused = false;
     this.over = new AbortController();
     this.video = h("video", { playsinline: true, "aria-label": title, tabindex: "-1" });
@@ -66,8 +60,7 @@ export class Player extends EventTarget {
 
   close() {
     this.over.abort();
-    this.question?.abort();
-    this.question = null;
+    this.looks.close();
     clearTimeout(this.rest);
     this.#drop();
     this.controls.close();
@@ -92,7 +85,9 @@ export class Player extends EventTarget {
   play() {
     this.paused = false;
     clearTimeout(this.rest);
-    if (this.engine === null) this.#look();
+    this.still.grant();
+    if (this.state === "tap") this.#show("connecting");
+    if (this.engine === null) this.looks.now();
     else {
       this.engine.wake?.();
       this.#play();
@@ -105,9 +100,7 @@ export class Player extends EventTarget {
     this.away = false;
     this.video.pause();
     this.engine?.hold?.();
-    // What comes meanwhile is seen by nobody.
-    clearTimeout(this.rest);
-    this.rest = setTimeout(() => this.#rest(), PAUSED * 1000);
+    this.#idle();
     this.controls.update();
   }
 
@@ -147,13 +140,13 @@ export class Player extends EventTarget {
     const on = (name, listener) => this.video.addEventListener(name, listener, { signal });
     on("playing", () => this.#playing());
     on("timeupdate", () => this.controls.update());
-    on("waiting", () => this.#waiting());
+    on("waiting", () => this.still.wait());
     on("volumechange", () => this.controls.update());
     on("resize", () => this.#changed());
     on("pause", () => this.#halted());
     on("play", () => this.paused && this.play());
     document.addEventListener("visibilitychange", () => this.#seen(), { signal });
-    globalThis.addEventListener("online", () => this.state === "lost" && this.#look(), { signal });
+    globalThis.addEventListener("online", () => this.state === "lost" && this.looks.now(), { signal });
   }
 
   /** Ask whether it is live, and begin if it is. */
@@ -162,33 +155,27 @@ export class Player extends EventTarget {
       this.#show(this.hopeless);
       return;
     }
-    this.#forget();
-    this.question?.abort();
-    const question = (this.question = new AbortController());
-    const patience = setTimeout(() => question.abort(), ANSWER * 1000);
-    const status = await this.source.status(question.signal);
-    clearTimeout(patience);
-    if (question !== this.question) return; // It was asked anew, or nobody wants to know any more.
-    this.question = null;
+    const status = await this.looks.ask(this.source);
+    if (status === null) return;
     this.#learn(status);
     const { state } = status;
+    if (this.engine !== null) this.#tell(state);
     if (this.engine !== null && state === "offline" && this.state === "stalled") this.#drop(); // It ends in silence.
     const comes = ["live", "slate", "unknown"].includes(state);
     const stands = comes && this.state === "stalled" && !this.paused;
-    const left = stands ? (this.overdue - performance.now()) / 1000 : LOOK;
+    const left = stands ? this.still.left : LOOK;
     if (this.engine !== null && left <= 0) {
-      this.#ended({ opened: this.shown, code: 0, reason: "", broken: true });
+      this.#ended({ opened: this.still.shown, code: 0, reason: "", broken: true });
     } else if (this.engine !== null) {
-      this.#tell(state);
-      this.#later(Math.min(left, LOOK));
+      this.looks.later(Math.min(left, this.state === "holding" ? HELD : LOOK));
     } else if (comes || state === "holding") {
-      if (!(this.paused && this.began)) this.#start();
+      if (!this.#rests || !(this.began || this.state === "tap")) this.#start();
     } else if (state === "offline") {
       this.#show(this.began ? "over" : "offline");
-      this.#again();
+      this.looks.again();
     } else {
       this.#show(state, this.#why(state, status.said));
-      this.#again(RARELY[state]);
+      this.looks.again(state);
     }
   }
 
@@ -201,8 +188,11 @@ export class Player extends EventTarget {
 
   /** While it plays: what is shown, in words. */
   #tell(state) {
+    const isHeld = state === "holding";
+    if (isHeld || this.state === "holding") this.still.grant();
+    if (!isHeld && this.state === "holding") this.#show("stalled"); // Until the picture comes, soon.
     if (state === "slate") this.#note(this.words.slate);
-    else if (state === "holding" && this.state !== "playing") this.#show("holding");
+    else if (isHeld && !["playing", "tap"].includes(this.state)) this.#show("holding");
     else if (this.lacking) this.#note(playsWithout(this.lacking));
     else this.#note("");
   }
@@ -212,9 +202,7 @@ export class Player extends EventTarget {
     const told = this.#ears();
     this.engine = new Engine(this.video, this.source, told, this.choice);
     told.engine = this.engine;
-    this.shown = false;
-    this.overdue = Infinity;
-    this.#waiting();
+    this.still.begin();
     this.controls.update();
   }
 
@@ -240,13 +228,17 @@ export class Player extends EventTarget {
   }
 
   async #play() {
-    if (this.paused) return;
+    if (this.paused) {
+      this.#idle();
+      return;
+    }
     try {
       await this.video.play();
     } catch (problem) {
       if (problem.name !== "NotAllowedError" || this.over.signal.aborted) return;
       if (this.video.muted) {
         this.#show("tap");
+        this.#idle();
         return;
       }
       // Browsers let nothing be heard that nobody has asked for.
@@ -258,31 +250,27 @@ export class Player extends EventTarget {
   }
 
   #playing() {
-    clearTimeout(this.stall);
-    this.began = this.shown = true;
-    this.overdue = Infinity;
-    this.tries = this.failed = 0;
+    this.still.end();
+    this.began = true;
+    this.looks.tries = this.failed = 0;
     this.barred = undefined;
     this.video.removeAttribute("poster"); // It was the newest picture, once.
     this.#show("playing");
-    this.#later(this.status.state === "live" ? LOOK : 1);
+    const { state, viewers } = this.status;
+    this.looks.later(state === "live" && viewers !== 0 ? LOOK : 1); // Somebody watches by then: whoever sees this.
     this.controls.update();
   }
 
-  /** Nothing is shown: after a while somebody wants to know why. */
-  #waiting() {
-    clearTimeout(this.stall);
-    this.overdue = Math.min(this.overdue, performance.now() + (this.shown ? STANDS : BEGINS) * 1000);
-    this.stall = setTimeout(() => {
-      if (this.engine === null || this.paused || this.state === "tap") return;
-      this.#show("stalled");
-      this.#look();
-    }, PATIENCE);
+  /** Nothing has been shown for a while: somebody wants to know why. */
+  #stalled() {
+    if (this.engine === null || this.#rests) return;
+    this.#show("stalled");
+    this.#look();
   }
 
   #changed() {
     this.controls.update();
-    if (this.began) this.#later(0.3);
+    if (this.began) this.looks.later(0.3);
   }
 
   /** Media keys, a picture in picture and a telephone that rings pause it, too. */
@@ -294,28 +282,30 @@ export class Player extends EventTarget {
 
   #ended({ opened, code, reason, broken = false }) {
     this.#drop();
+    this.breaks = broken && this.still.age < BRIEF ? this.breaks + 1 : 0;
+    const fails = !opened || this.breaks > 1;
     const { track, audio, start, ago } = this.choice;
-    // What one engine alone can do is not tried with it again where it cannot be reached.
-    this.choice = chosen(opened ? { track, audio, start, ago } : { track, audio });
+    // What one engine alone can do is not tried with it again where it fails.
+    this.choice = chosen(fails ? { track, audio } : { track, audio, start, ago });
     this.lacking = null;
-    if (!opened) {
+    if (fails) {
       this.failed += 1;
       this.barred = BARRED[code] ?? this.barred;
     }
     if ((code === UNFIT || code === RULED_OUT) && reason) {
       this.#show("refused", reason);
-      this.#again(RARELY.refused);
+      this.looks.again("refused");
       return;
     }
     if (opened && code !== 1000 && this.began) this.#show(broken ? "stalled" : "lost");
-    if (opened && this.tries === 0) {
-      this.tries = 1;
-      this.#later(RETURN);
+    if (opened && this.looks.tries === 0) {
+      this.looks.tries = 1;
+      this.looks.later(RETURN);
     } else if (!opened && this.failed % this.engines.length > 0) this.#start();
     else {
       // Where nobody is told whether it is live, it most likely is not.
       if (!opened) this.#show(this.barred ?? (this.status.state !== "unknown" ? "stalled" : this.began ? "over" : "offline"));
-      this.#again(RARELY[this.barred]);
+      this.looks.again(this.barred);
       this.barred = undefined;
     }
   }
@@ -330,7 +320,7 @@ export class Player extends EventTarget {
     }
     this.#drop();
     this.#show("unsupported", playsNothing(codecs));
-    this.#again(RARELY.unsupported); // Somebody may publish it otherwise.
+    this.looks.again("unsupported"); // Somebody may publish it otherwise.
   }
 
   /** Seconds that playlists of HLS go back, where it can be played. */
@@ -350,8 +340,8 @@ export class Player extends EventTarget {
   }
 
   #drop() {
-    this.#forget();
-    clearTimeout(this.stall);
+    this.looks.forget();
+    this.still.close();
     const { engine } = this;
     this.engine = null;
     engine?.close();
@@ -362,35 +352,28 @@ export class Player extends EventTarget {
     return state === "forbidden" && said && this.words[state] === SAY[state] ? said : this.words[state];
   }
 
-  /** Try once more, later each time. */
-  #again(seconds = WAITS[Math.min(this.tries, WAITS.length - 1)]) {
-    this.tries += 1;
-    this.#later(seconds * (0.8 + 0.4 * Math.random()));
-  }
-
-  /** Look in so many seconds, unless that is done sooner. */
-  #later(seconds) {
-    const due = performance.now() + seconds * 1000;
-    if (this.timer !== null && this.due <= due) return;
-    this.#forget();
-    this.due = due;
-    this.timer = setTimeout(() => this.#look(), seconds * 1000);
-  }
-
-  #forget() {
-    clearTimeout(this.timer);
-    this.timer = null;
+  /** What comes from now on is seen by nobody. */
+  #idle() {
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => this.#rest(), PAUSED * 1000);
   }
 
   #rest() {
+    if (!this.#rests) return;
     if (this.engine?.rest) this.engine.rest();
     else if (this.engine instanceof MseEngine) this.#drop();
+    this.controls.update();
+  }
+
+  /** Nobody watches until play is pressed. */
+  get #rests() {
+    return this.paused || this.state === "tap";
   }
 
   #seen() {
     if (document.visibilityState !== "visible") return;
     if (this.away) this.play();
-    else if (this.engine === null && !this.paused) this.#look();
+    else if (this.engine === null && !this.#rests) this.looks.now();
   }
 
   #show(state, text = this.words[state] ?? "") {
