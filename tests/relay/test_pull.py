@@ -384,7 +384,7 @@ async def test_players_who_come_after_the_end_of_a_live_pull_are_told_in_time_to
         for _ in range(2):
             async with watching(a) as viewer:
                 assert (await ended(viewer)).startswith("NetStream.Play.StreamNotFound")
-    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url(), timeout=0.3, linger=30.0)) as a:
+    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url(), timeout=1.0, linger=30.0)) as a:
         async with watching(a) as viewer:
             await eventually(viewer.has(keyframe(b"K0")))
         async with watching(a):
