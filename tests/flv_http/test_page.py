@@ -18,7 +18,9 @@ from engine_kit import FULL_HD, keyframe, metadata, sound
 from http_kit import Browser, Site, site
 from net_kit import HEADERS, PATIENCE, Client, eventually
 
+from rtmpd.engine.handover import Handover, HandoverRules
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sources import Life
 from rtmpd.exceptions import NotPossible, Refused, TryLater
 from rtmpd.http.page import PagesRules
 from rtmpd.http.page_rules import PageRules, Told
@@ -208,6 +210,29 @@ async def test_a_stream_of_variants_is_live_with_one_of_them_and_shown_by_hls() 
         assert (answer["live"], answer["video"]["height"]) == (True, 1080)
     async with pages() as there:
         assert "data-hls" not in await (await there.get("/live/show")).body()
+
+
+async def test_of_variants_that_which_is_live_is_told_of_and_not_one_that_waits_for_its_encoder() -> None:
+    handover = Handover(lambda _key: HandoverRules(grace=60.0))
+    rules = PageRules(variants=("{name}", "{name}_480"))
+    async with pages(rules, claim_policy=handover) as there:
+        streams = there.house.registry.streams
+
+        def life(name: str) -> Life | None:
+            key = StreamKey("live", name)
+            return streams[key].life if key in streams else None
+
+        first = await (await there.house.client()).publish("show")
+        first.send((0, metadata()), *HEADERS, (0, FULL_HD), (0, keyframe()), (0, sound()))
+        await eventually(lambda: life("show") is Life.LIVE and there.house.stream("show").stats.keyframes)
+        await (await there.house.client()).play("show")
+        await eventually(lambda: there.house.stats.players == 1)
+        first.reset()
+        await eventually(lambda: life("show") is Life.HOLDING)
+        assert (await told(await there.get("/live/show.json")))["state"] == "holding"
+        await (await there.house.client()).publish("show_480")
+        await eventually(lambda: life("show_480") is Life.LIVE)
+        assert (await told(await there.get("/live/show.json")))["state"] == "live"
 
 
 async def test_frames_are_for_whom_the_settings_name() -> None:

@@ -204,7 +204,11 @@ def _stream(asked: Asked, key: StreamKey, variants: Sequence[str] = ()) -> LiveS
     """That stream, or what is live of its variants where nobody publishes it."""
     streams = asked.connection.context.registry.streams
     found = [streams[each] for each in (key, *variants_of(key, variants)) if each in streams]
-    return next((each for each in found if each.life is not Life.IDLE), next(iter(found), None))
+    return min(found, key=lambda stream: _LIVES.index(stream.life), default=None)
+
+
+_LIVES: Final = (Life.LIVE, Life.HOLDING, Life.IDLE)
+"""Of several streams the page tells the first of those."""
 
 
 def _page(request: web.BaseRequest, key: StreamKey, rules: PageRules, place: Place) -> web.Response:
