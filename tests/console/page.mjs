@@ -160,7 +160,7 @@ await attempt({
   /** Whoever is not pressed to play costs nothing after a while, nor does what no buffer takes. */
   async tapped() {
     await wish("publish");
-    const page = await open({
+    const ours = {
       clock: true,
       before: () => {
         for (const name of ["click", "keydown"]) window.addEventListener(name, () => (window.pressed = true), true);
@@ -180,7 +180,8 @@ await attempt({
           addEventListener.call(this, name, name === "message" ? swell : listener, options);
         };
       },
-    });
+    };
+    const page = await open(ours);
     await reach(page, "tap");
     assert.equal(sockets.length, 1);
     await page.clock.fastForward(31000);
@@ -198,6 +199,15 @@ await attempt({
     await page.keyboard.press("k");
     await reach(page, "playing");
     await watch(page);
+    await page.context().close();
+    const other = await open({ ...ours, place: `${url}?via=hls` });
+    await reach(other, "tap");
+    await other.clock.fastForward(31000);
+    await other.waitForFunction(() => !document.querySelector("video").src); // Or it would begin with what is long over.
+    await other.locator(".start").click();
+    await reach(other, "playing");
+    await other.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) < 6);
+    await watch(other);
   },
 
   /** What breaks again and again by WebSocket is played by HLS. */

@@ -86,7 +86,10 @@ export class Player extends EventTarget {
     this.paused = false;
     clearTimeout(this.rest);
     this.still.grant();
-    if (this.state === "tap") this.#show("connecting");
+    if (this.state === "tap") {
+      this.#show("connecting");
+      if (!this.choice.start && !this.choice.ago) this.engine?.goLive();
+    }
     if (this.engine === null) this.looks.now();
     else {
       this.engine.wake?.();
@@ -360,8 +363,9 @@ export class Player extends EventTarget {
 
   #rest() {
     if (!this.#rests) return;
-    if (this.engine?.rest) this.engine.rest();
-    else if (this.engine instanceof MseEngine) this.#drop();
+    // Who has seen nothing has no place to come back to.
+    if (this.state === "tap" || this.engine instanceof MseEngine) this.#drop();
+    else this.engine?.rest?.();
     this.controls.update();
   }
 
