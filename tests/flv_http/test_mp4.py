@@ -24,6 +24,7 @@ from rtmpd.http.mp4 import Mp4Answers
 from rtmpd.packaging.fragment_rules import Cut, FragmentRules
 from rtmpd.packaging.fragmenter import Fragmenter
 from rtmpd.packaging.fragments import LINGER, Fragments
+from rtmpd.serving.server import ConnectionLimits
 
 PATH = "/live/cam.mp4"
 HEADERS = ((0, PICTURE), (0, SOUND))
@@ -406,3 +407,12 @@ async def test_a_track_is_made_by_its_name() -> None:
         waiting = await there.get("/live/cam@240p.mp4")
         assert waiting.status == 404
         assert "not known yet whether cam has a track 240p" in await waiting.body()
+
+
+async def test_plays_cost_more_than_any_request_does() -> None:
+    async with kitchen(connections=ConnectionLimits(max_command_cost_per_address=200)) as (there, _):
+        await on_air(there, *BEGIN)
+        begun = asyncio.get_running_loop().time()
+        for _ in range(14):
+            assert (await there.get(PATH)).status == 200
+        assert asyncio.get_running_loop().time() - begun > 0.3

@@ -18,6 +18,8 @@ from rtmpd.rtmp.url import clean_path, parse_query
 
 ENDING: Final = ".mp4"
 _METHODS: Final = "GET, HEAD, OPTIONS"
+_PLAY_COST: Final = 8
+"""Of one player more, beside what any request costs: what is cut for it begins with all of the cache."""
 _LIVE: Final = -1.0
 """``PlayRequested.start``."""
 
@@ -44,6 +46,7 @@ class Mp4Answers:
         if part is None:
             text = "Write fragment=frame or fragment=part, or leave it out."
             return plain(HTTPStatus.BAD_REQUEST, text)
+        await asked.connection.pay(_PLAY_COST)
         refusal = prepare(asked, media_type)
         if refusal is not None:
             return refusal
