@@ -178,3 +178,27 @@ async def test_what_is_on_its_way_to_the_drive_is_not_lost_when_memory_is_short(
     await eventually(lambda: settled(studio))
     assert (segment.lost, shelf.losses) == (False, 0)
     assert await read(studio, f"main_00000000_{segment.number}.mp4")
+
+
+async def test_what_is_in_memory_no_more_when_the_drive_refuses_it_is_told_as_a_hole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = await begun(tmp_path)
+    await eventually(lambda: settled(studio))
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    publication = studio.house.stream.publication
+    assert publication is not None
+    studio.go_on(publication, 3.0)
+    shelf = studio.main().shelf
+    segment = next(each for each in shelf.listed if each.on_its_way)
+    while segment.data is not None:
+        assert studio.package().give_back()
+    told(studio.main())
+    await eventually(lambda: settled(studio))
+    await send(studio, 1)
+    assert segment.lost
+    assert told(studio.main()).text.count("#EXT-X-GAP\n") == shelf.losses >= 1

@@ -43,7 +43,6 @@ class DriveArchive:
             self._waiting -= len(data)
             if isinstance(outcome, Exception):
                 self._stats.disk_failures += 1
-                segment.lost = segment.data is None
             elif segment.on_its_way:
                 segment.place = outcome
                 self._add(outcome.size)

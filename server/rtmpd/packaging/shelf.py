@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 from rtmpd.net.scratch import Written
@@ -85,8 +86,7 @@ class Archive(Protocol):
         """The oldest have to go."""
 
     def store(self, segment: Segment, done: Callable[[], None]) -> None:
-        """Keep it, and call ``done`` when that is done or has failed; not if it is not tried. Then it has a
-        ``place``, or is ``lost`` where it is in memory no more."""
+        """Keep it, and call ``done`` when that is done or has failed; not if it is not tried."""
 
     def forget(self, segment: Segment) -> None:
         """It is asked for no more."""
@@ -194,7 +194,7 @@ class Shelf:
         if segment.duration > _TELLS:
             self._peak = max(self._peak, 8.0 * segment.size / segment.duration)
         if self._archive is not None:
-            self._archive.store(segment, self._trim)
+            self._archive.store(segment, partial(self._stored, segment))
             self._recent.append(segment)
         self._trim()
         return segment
@@ -269,13 +269,24 @@ class Shelf:
             over -= recent[0].duration
             self._evict(recent.popleft())
 
+    def _stored(self, segment: Segment) -> None:
+        """The archive has it, or could not take it."""
+        self._look_for(segment)
+        self._trim()
+
+    def _look_for(self, segment: Segment) -> None:
+        """Whether it is anywhere."""
+        if segment.data is None and segment.place is None:
+            segment.lost = True
+            self.losses += 1
+
     def _evict(self, segment: Segment) -> None:
         """It is in memory no more."""
         self._hold(-segment.held)
         segment.data = None
         segment.parts.clear()
-        segment.lost = segment.place is None and not segment.on_its_way
-        self.losses += segment.lost
+        if not segment.on_its_way:
+            self._look_for(segment)
 
     def _unlist(self) -> None:
         segment = self._listed.popleft()
