@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.values import quote, spell
+from rtmpd.packaging.rules import NAME
 
 
 def remarks(config: Config) -> Iterator[str]:
@@ -18,7 +19,7 @@ def remarks(config: Config) -> Iterator[str]:
         key = spell((APPS, table, "hls"))
         if hls.protect and hls.directory and said.hls.model_fields_set & {"protect", "directory"}:
             yield f"{key}.protect: files in directory are for whomever the web server gives them to"
-        fixed = [name for name in said.hls.variants if "{name}" not in name]
+        fixed = [name for name in said.hls.variants if NAME not in name]
         if fixed and "/" not in table:
-            what = "has no {name}: all streams of the app have this one as a quality"
+            what = f"has no {NAME}: all streams of the app have this one as a quality"
             yield f"{key}.variants: {quote(fixed[0])} {what}"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from rtmpd.access.keys import check_strength
 from rtmpd.daemon.fields import LIST_OR_TEXT, Effect, FileName, Seconds, Section, Shown, Size, Timeout
 from rtmpd.daemon.values import parse_list, quote
-from rtmpd.packaging.rules import HlsRules
+from rtmpd.packaging.rules import NAME, HlsRules
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.url import REDACTED, validate_name
 
@@ -17,7 +17,6 @@ _RULES: Final = HlsRules()
 _MIB: Final = 1024 * 1024
 _SHORTEST_PART: Final = 0.1
 _MOST_VARIANTS: Final = 10
-_NAME: Final = "{name}"
 
 
 def _check_part(seconds: float) -> float:
@@ -33,9 +32,9 @@ def _check_directory(text: str) -> str:
 
 
 def _check_variant(name: str) -> str:
-    spelt = name.replace(_NAME, "x")
+    spelt = name.replace(NAME, "x")
     if set("{}") & set(spelt):
-        raise ValueError(f"{quote(name)}: of words in braces only {_NAME} is known")
+        raise ValueError(f"{quote(name)}: of words in braces only {NAME} is known")
     if validate_name(spelt, Limits().max_name_bytes) is not None:
         raise ValueError(f"{quote(name)} is no name of a stream")
     return name

@@ -14,6 +14,7 @@ from rtmpd.net.http import web
 from rtmpd.reasons import Fault, Refusal
 
 ANY_ORIGIN: Final = "*"
+UNPUBLISHED: Final = "Nobody publishes this stream."
 _METHODS: Final = "GET, HEAD, POST, OPTIONS"
 _SHOWN: Final = "Accept-Ranges, Content-Length, Content-Range"
 _TAKEN: Final = "Authorization, Content-Type, Range"
@@ -149,6 +150,11 @@ def plain(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = Non
     answer = web.Response(status=status, text=f"{text}\n", headers=headers)
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+def unpublished() -> web.Response:
+    """There is no such stream."""
+    return plain(HTTPStatus.NOT_FOUND, UNPUBLISHED)
 
 
 def takes_gzip(request: web.BaseRequest) -> bool:

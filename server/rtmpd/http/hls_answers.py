@@ -14,7 +14,7 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.sources import Life
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import Refused
-from rtmpd.http.answers import plain, refused, takes_gzip
+from rtmpd.http.answers import plain, refused, takes_gzip, unpublished
 from rtmpd.http.asking import Asked
 from rtmpd.http.hls import Hls
 from rtmpd.http.hls_place import (
@@ -98,7 +98,7 @@ class HlsAnswers:
             await asked.connection.pay(ENTRY_COST)
             viewer = await hls.viewers.enter(asked.connection, asked.of(folder).wish, self._may_come)
             if viewer is None:
-                return _nobody()
+                return unpublished()
             if viewer.key != key:
                 return _elsewhere(folder, viewer)
             await _started(asked, viewer, terms.pull_patience)
@@ -106,7 +106,7 @@ class HlsAnswers:
         if place is None:
             if viewer is not None:
                 viewer.leave(CloseReason.NOT_FOUND)
-            return _nobody()
+            return unpublished()
         known = viewer is not None and not terms.cdn_secret
         rendered = await _ready(asked, place, f"?{SHOWN_AS}={viewer.token}" if viewer and known else "")
         if rendered is None:
@@ -130,7 +130,7 @@ class HlsAnswers:
             viewer = await self._viewer(asked, wanted.token, key)
         place = hls.known(key) or hls.find(key)
         if place is None:
-            return _nobody()
+            return unpublished()
         rendition = place.package.rendition(name)
         if rendition is None:
             return plain(HTTPStatus.NOT_FOUND, f"There is no such playlist: they are in {MASTER}.")
@@ -140,7 +140,7 @@ class HlsAnswers:
             if viewer is not None and viewer.dismissed:
                 raise watched_no_more()
             if place.package.over:
-                return _nobody()
+                return unpublished()
         self._remember(asked, place)
         piece = place.playlist(rendition, wanted, viewer, gzip=takes_gzip(asked.request), in_time=in_time)
         hls.note_playlist(place, rendition, viewer, len(asked.request.raw_path), len(piece.body))
@@ -198,7 +198,7 @@ class HlsAnswers:
 
     async def _look_for(self, asked: Asked, folder: str) -> web.StreamResponse:
         key = await may_play(asked.connection, asked.of(folder).wish)
-        return web.Response(headers=MASTER_OWN.headers) if self._is_live(key) else _nobody()
+        return web.Response(headers=MASTER_OWN.headers) if self._is_live(key) else unpublished()
 
     async def _cdn(self, asked: Asked, folder: str, terms: HlsTerms) -> Viewer | None:
         """It is a CDN, which is a viewer where a stream is fetched for those. Raises ``Refused``."""
@@ -316,10 +316,6 @@ def _elsewhere(folder: str, viewer: Viewer) -> web.StreamResponse:
 
 def _gone() -> web.StreamResponse:
     return plain(HTTPStatus.NOT_FOUND, "This part of the stream is kept no more, or never was.")
-
-
-def _nobody() -> web.StreamResponse:
-    return plain(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.")
 
 
 def _check_cdn(asked: Asked, terms: HlsTerms) -> None:

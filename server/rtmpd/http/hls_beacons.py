@@ -10,7 +10,7 @@ from typing import Any, Final
 from rtmpd.engine.sources import Life
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import Refused
-from rtmpd.http.answers import plain, refused
+from rtmpd.http.answers import plain, refused, unpublished
 from rtmpd.http.asking import Asked
 from rtmpd.http.bodies import read_body
 from rtmpd.http.hls import Hls
@@ -51,7 +51,7 @@ class HlsBeacons:
         except Refused as refusal:
             return refused(refusal)
         if viewer is None:
-            return plain(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.")
+            return unpublished()
         counts, now = self._hls.counts, self._hls.context().clock()
         count(counts.requests, "beacon")
         counts.player_stalls += _number(told, "stalls", _MOST_STALLS)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from rtmpd.exceptions import Refused
+from rtmpd.http.answers import UNPUBLISHED
 from rtmpd.http.hls import Hls
 from rtmpd.http.hls_place import MASTER, MEDIA, PLAYLIST, Place
 from rtmpd.http.hls_query import BadDirective, Directives, read_directives
@@ -114,7 +115,7 @@ class QuickHls:
             lane.refuse(HTTPStatus.FORBIDDEN, watched_no_more().description, known)
             return
         if place.package.over:
-            lane.refuse(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.", known)
+            lane.refuse(HTTPStatus.NOT_FOUND, UNPUBLISHED, known)
             return
         piece = place.playlist(rendition, wanted, viewer, gzip=known.gzip, in_time=in_time)
         self._hls.note_playlist(place, rendition, viewer, size, len(piece.body))

@@ -9,7 +9,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.sources import Life
 from rtmpd.exceptions import Refused
-from rtmpd.http.answers import plain, refused
+from rtmpd.http.answers import plain, refused, unpublished
 from rtmpd.http.asking import Asked
 from rtmpd.http.dialogue import answer_head
 from rtmpd.http.parts import MEDIA_TYPE, part_of, read_part_wish
@@ -67,7 +67,7 @@ async def look_for_stream(asked: Asked, media_type: str) -> web.StreamResponse:
         key = await may_play(asked.connection, asked.wish)
     except Refused as refusal:
         return refused(refusal)
-    return _live(asked, key, media_type) or _unpublished()
+    return _live(asked, key, media_type) or unpublished()
 
 
 async def _look(asked: Asked) -> web.StreamResponse:
@@ -80,7 +80,7 @@ async def _look(asked: Asked) -> web.StreamResponse:
     except Refused as refusal:
         return refused(refusal)
     if file is None:
-        return _unpublished()
+        return unpublished()
     file.close()
     part = part_of(file, read_part_wish(asked.request))
     return web.Response(status=part.status, headers=part.headers)
@@ -91,10 +91,6 @@ def _live(asked: Asked, key: StreamKey, media_type: str) -> web.Response | None:
     if stream is None or stream.life is Life.IDLE:
         return None
     return web.Response(headers={"Content-Type": media_type, "Cache-Control": "no-store"})
-
-
-def _unpublished() -> web.Response:
-    return plain(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.")
 
 
 async def _publish(asked: Asked) -> web.StreamResponse:

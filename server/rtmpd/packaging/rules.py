@@ -10,7 +10,7 @@ from rtmpd.engine.key import StreamKey
 
 RUN: Final = "[0-9a-f]{8}"
 """What one run of a stream is called in the names of its files, as a regular expression."""
-_NAME: Final = "{name}"
+NAME: Final = "{name}"
 """In names of variants: what the stream is called."""
 
 
@@ -50,4 +50,4 @@ class HlsRules:
 
 def variants_of(key: StreamKey, names: Iterable[str]) -> list[StreamKey]:
     """The streams that are variants of one, by ``HlsRules.variants``."""
-    return [StreamKey(key.app, name.replace(_NAME, key.name)) for name in names]
+    return [StreamKey(key.app, name.replace(NAME, key.name)) for name in names]
