@@ -4,6 +4,16 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { asked, attempt, becomes, check, closed, message, open, pictures, property, reach, sockets, tabTo, troubles, url, watch, wish } from "./a_page.mjs";
 
+/** Within a page: what is appended while it is frozen kills the buffer that it is for. */
+function freezable() {
+  const dead = new Set();
+  const { appendBuffer } = SourceBuffer.prototype;
+  SourceBuffer.prototype.appendBuffer = function (data) {
+    if (window.frozen) dead.add(this);
+    if (!dead.has(this)) appendBuffer.call(this, data);
+  };
+}
+
 await attempt({
   /** It waits for the encoder, plays, is told of its end, and goes on when it comes back. */
   async plays() {
@@ -106,22 +116,12 @@ await attempt({
   /** A picture that stands still for long while its stream is live is begun anew. */
   async stands() {
     await wish("publish");
-    const page = await open({
-      before: () => {
-        const known = new Set();
-        const dead = new Set();
-        const { appendBuffer } = SourceBuffer.prototype;
-        SourceBuffer.prototype.appendBuffer = function (data) {
-          known.add(this);
-          if (!dead.has(this)) appendBuffer.call(this, data);
-        };
-        window.freeze = () => known.forEach((each) => dead.add(each));
-      },
-    });
+    const page = await open({ before: freezable });
     await reach(page, "playing");
     await watch(page);
-    await page.evaluate(() => window.freeze());
+    await page.evaluate(() => (window.frozen = true));
     await reach(page, "stalled");
+    await page.evaluate(() => (window.frozen = false));
     await reach(page, "playing");
     await watch(page);
   },
@@ -129,19 +129,7 @@ await attempt({
   /** A picture that does not come back with its encoder is begun anew, too. */
   async held() {
     await wish("publish");
-    const page = await open({
-      clock: true,
-      before: () => {
-        const known = new Set();
-        const dead = new Set();
-        const { appendBuffer } = SourceBuffer.prototype;
-        SourceBuffer.prototype.appendBuffer = function (data) {
-          known.add(this);
-          if (window.frozen) dead.add(this);
-          if (!dead.has(this)) appendBuffer.call(this, data);
-        };
-      },
-    });
+    const page = await open({ clock: true, before: freezable });
     await reach(page, "playing");
     await watch(page);
     await wish("lose");

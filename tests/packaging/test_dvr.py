@@ -13,6 +13,7 @@ from net_kit import eventually
 from packaging_kit import Studio, told
 
 from rtmpd.packaging.rules import HlsRules
+from rtmpd.packaging.shelf import Segment
 
 RULES = HlsRules(segment=1.0, window=5.0, dvr=60.0, dvr_bytes=1 << 30)
 MIB = 1024 * 1024
@@ -37,6 +38,22 @@ async def begun(folder: Path, rules: HlsRules = RULES) -> Studio:
 
 def files_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
+
+
+def refuse(*_: object) -> int:
+    """As ``os.pwrite``."""
+    raise OSError(28, "No space left on device")
+
+
+def give_up_one_on_its_way(studio: Studio) -> Segment:
+    """Memory is so short that a segment is there no more which the drive has not got yet."""
+    publication = studio.house.stream.publication
+    assert publication is not None
+    studio.go_on(publication, 3.0)
+    segment = next(each for each in studio.main().shelf.listed if each.on_its_way)
+    while segment.data is not None:
+        assert studio.package().give_back()
+    return segment
 
 
 def settled(studio: Studio) -> bool:
@@ -116,10 +133,7 @@ async def test_a_drive_that_fails_leaves_holes_and_never_stops_the_live_edge(
     await send(studio, 5)
     await eventually(lambda: settled(studio))
 
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "pwrite", refuse)
     position = studio.main().position()
     await send(studio, 20)
     await eventually(lambda: settled(studio))
@@ -168,15 +182,9 @@ async def test_a_long_playlist_is_the_same_compressed_piece_by_piece(tmp_path: P
 async def test_what_is_on_its_way_to_the_drive_is_not_lost_when_memory_is_short(tmp_path: Path) -> None:
     studio = await begun(tmp_path)
     await eventually(lambda: settled(studio))
-    publication = studio.house.stream.publication
-    assert publication is not None
-    studio.go_on(publication, 3.0)
-    shelf = studio.main().shelf
-    segment = next(each for each in shelf.listed if each.on_its_way)
-    while segment.data is not None:
-        assert studio.package().give_back()
+    segment = give_up_one_on_its_way(studio)
     await eventually(lambda: settled(studio))
-    assert (segment.lost, shelf.losses) == (False, 0)
+    assert (segment.lost, studio.main().shelf.losses) == (False, 0)
     assert await read(studio, f"main_00000000_{segment.number}.mp4")
 
 
@@ -186,19 +194,10 @@ async def test_what_is_in_memory_no_more_when_the_drive_refuses_it_is_told_as_a_
     studio = await begun(tmp_path)
     await eventually(lambda: settled(studio))
 
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", full)
-    publication = studio.house.stream.publication
-    assert publication is not None
-    studio.go_on(publication, 3.0)
-    shelf = studio.main().shelf
-    segment = next(each for each in shelf.listed if each.on_its_way)
-    while segment.data is not None:
-        assert studio.package().give_back()
+    monkeypatch.setattr(os, "pwrite", refuse)
+    segment = give_up_one_on_its_way(studio)
     told(studio.main())
     await eventually(lambda: settled(studio))
     await send(studio, 1)
     assert segment.lost
-    assert told(studio.main()).text.count("#EXT-X-GAP\n") == shelf.losses >= 1
+    assert told(studio.main()).text.count("#EXT-X-GAP\n") == studio.main().shelf.losses >= 1
